@@ -1,0 +1,5 @@
+"""HostClaim proxy: lets tenants lease Metal3 hosts in a cluster that is not theirs, and nothing else."""
+
+from importlib.metadata import version
+
+__version__ = version("hostclaim-proxy")
