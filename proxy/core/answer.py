@@ -1,0 +1,24 @@
+"""Which conversation answers an allowed request: one line a kind of request."""
+
+from typing import assert_never
+
+from proxy.core import discovery, narrowing, review, secrets
+from proxy.core.attributes import SECRETS, DiscoveryRequest, ResourceRequest, ReviewRequest
+from proxy.core.conversation import Conversation, Forward, at_once
+from proxy.core.narrowing import Call
+from proxy.core.policy import RuleSet
+
+
+def begin(call: Call, rules: RuleSet) -> Conversation:
+    """Start to answer. Raises `Refused`, then or while it is driven."""
+    request = call.allow.request
+    match request:
+        case DiscoveryRequest():
+            return discovery.converse(call, request)
+        case ReviewRequest():
+            return at_once(review.answer(call, request, rules))
+        case ResourceRequest(resource=resource) if resource is SECRETS:
+            return secrets.converse(call)
+        case ResourceRequest():
+            return at_once(Forward(narrowing.forward(call)))
+    assert_never(request)

@@ -1,0 +1,118 @@
+"""What happened: one `audit.k8s.io/v1` Event for each request, whatever came of it.
+
+The shape is that of the apiserver's own audit log at level Metadata
+(apiserver, `pkg/apis/audit/v1/types.go`), so the same tools read both, and the
+same Audit-ID is found in both. Bodies, headers and tokens never enter.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from proxy.core import attributes
+from proxy.core.attributes import RequestInfo, ResourceRequest
+from proxy.core.body import Object
+from proxy.core.entitlement import Allow, Deny
+from proxy.core.identity import Identity
+from proxy.core.review import user_info
+from proxy.core.wire import RawRequest
+
+CLIENT_GONE: Final = 499
+"""The code of a request whose client left before it was answered (nginx's number)."""
+
+_LONGEST = 256
+# Credentials end up in targets and agents by mistake; three long dotted words look like one.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
+
+
+@dataclass(slots=True)
+class Trail:
+    """How far a request came; filled in on the way and read once, at its end."""
+
+    audit_id: str
+    raw: RawRequest
+    received: float
+    identity: Identity | None = None
+    request: RequestInfo | None = None
+    decision: Allow | Deny | None = None
+    code: int = 0
+    message: str = ""
+
+
+def event(trail: Trail, now: float) -> Object:
+    """The record of a request that ended at `now` (seconds since the epoch)."""
+    raw = trail.raw
+    found: Object = {
+        "kind": "Event",
+        "apiVersion": "audit.k8s.io/v1",
+        "level": "Metadata",
+        "auditID": trail.audit_id,
+        "stage": "ResponseComplete",
+        "requestURI": _uri(trail),
+        "verb": _verb(trail),
+        "user": user_info(trail.identity) if trail.identity else {},
+        "sourceIPs": [raw.peer] if raw.peer else [],
+        "userAgent": _clean(" ".join(raw.values("User-Agent"))),
+        "responseStatus": _response(trail),
+        "requestReceivedTimestamp": _timestamp(trail.received),
+        "stageTimestamp": _timestamp(now),
+        "annotations": _annotations(trail),
+    }
+    if isinstance(trail.request, ResourceRequest):
+        found["objectRef"] = _object(trail.request)
+    return found
+
+
+def _uri(trail: Trail) -> str:
+    """The target if it was understood; else its path, since a query may hold anything."""
+    if trail.request is not None:
+        return attributes.render(trail.request)
+    return _clean(trail.raw.target.partition("?")[0])
+
+
+def _verb(trail: Trail) -> str:
+    if isinstance(trail.request, ResourceRequest):
+        return trail.request.verb
+    return _clean(trail.raw.method.lower())
+
+
+def _object(request: ResourceRequest) -> Object:
+    found = {
+        "resource": request.resource.plural,
+        "namespace": request.namespace,
+        "name": request.name,
+        "apiGroup": request.resource.group,
+        "apiVersion": request.resource.version,
+        "subresource": request.subresource,
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _response(trail: Trail) -> Object:
+    found: Object = {"metadata": {}, "code": trail.code}
+    if trail.message:
+        found |= {"status": "Failure", "message": trail.message}
+    return found
+
+
+def _annotations(trail: Trail) -> dict[str, str]:
+    match trail.decision:
+        case Allow(reason=reason):
+            decision = "allow"
+        case Deny(reason=reason, rule=rule):
+            decision = "forbid"
+            reason = f"{reason}; {rule.origin}" if rule else reason
+        case None:
+            decision, reason = "forbid", trail.message
+    return {"authorization.k8s.io/decision": decision, "authorization.k8s.io/reason": reason}
+
+
+def _clean(text: str) -> str:
+    printable = "".join(char if char.isprintable() else "?" for char in text[: 4 * _LONGEST])
+    return _TOKEN.sub("(redacted)", printable)[:_LONGEST]
+
+
+def _timestamp(seconds: float) -> str:
+    """RFC 3339 with microseconds, as `metav1.MicroTime` is written."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

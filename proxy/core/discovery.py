@@ -1,0 +1,179 @@
+"""What there is: discovery cut down to what is served, classic and aggregated.
+
+Built from the table in `attributes`, so it cannot promise what the grammar
+refuses. The version and the OpenAPI schemas are the apiserver's own, pruned.
+"""
+
+import hashlib
+import re
+from collections.abc import Generator
+from typing import Any, Final, assert_never
+
+from proxy.core import body, filtering, media, narrowing, openapi
+from proxy.core.attributes import (
+    HOSTCLAIMS,
+    SECRETS,
+    SERVED,
+    DiscoveryRequest,
+    Document,
+    Resource,
+    Verb,
+)
+from proxy.core.body import Object
+from proxy.core.conversation import Conversation, at_once
+from proxy.core.errors import NotFound
+from proxy.core.narrowing import Call, UpstreamRequest
+from proxy.core.wire import Reply
+
+_AGGREGATED: Final = re.compile(
+    r"application/json(?=[^,]*;\s*g=apidiscovery\.k8s\.io)"
+    r"(?=[^,]*;\s*v=(?P<version>v2(?:beta1)?)\s*(?:[;,]|$))"
+    r"(?=[^,]*;\s*as=APIGroupDiscoveryList)"
+)
+_SCHEMAS: Final = {
+    Document.OPENAPI_V3_CORE: SECRETS,
+    Document.OPENAPI_V3_GROUP_VERSION: HOSTCLAIMS,
+}
+_VERBS: Final = sorted(verb.value for verb in Verb)
+
+
+def converse(call: Call, request: DiscoveryRequest) -> Conversation:
+    """Answer an allowed discovery request.
+
+    Raises:
+        NotFound: OpenAPI v2, which is large, protobuf to kubectl, and superseded.
+    """
+    document = request.document
+    match document:
+        case Document.API | Document.APIS:
+            return at_once(_root(call, document))
+        case Document.CORE:
+            return at_once(_json(_resource_list(SECRETS)))
+        case Document.GROUP:
+            return at_once(_json({"kind": "APIGroup", "apiVersion": "v1", **_group(HOSTCLAIMS)}))
+        case Document.GROUP_VERSION:
+            return at_once(_json(_resource_list(HOSTCLAIMS)))
+        case Document.VERSION:
+            return _version(call)
+        case Document.OPENAPI_V2:
+            raise NotFound("OpenAPI v2 is not served, use /openapi/v3")
+        case Document.OPENAPI_V3:
+            return _schema_index(call)
+        case Document.OPENAPI_V3_CORE | Document.OPENAPI_V3_GROUP_VERSION:
+            return _schema(call, document)
+    assert_never(document)
+
+
+def _version(call: Call) -> Conversation:
+    reply = yield narrowing.document(call, Document.VERSION)
+    if reply.code != 200:
+        raise filtering.refusal(reply)
+    return _json(filtering.parse_reply(reply))
+
+
+def _schema_index(call: Call) -> Conversation:
+    """The index names each schema by a hash of what we serve of it."""
+    paths: Object = {}
+    for document in _SCHEMAS:
+        schema = yield from _pruned(call, document)
+        digest = hashlib.sha256(body.render(schema)).hexdigest()[:32].upper()
+        key = document.value.removeprefix("/openapi/v3/")
+        paths[key] = {"serverRelativeURL": f"{document.value}?hash={digest}"}
+    return _json({"paths": paths})
+
+
+def _schema(call: Call, document: Document) -> Conversation:
+    return _json((yield from _pruned(call, document)))
+
+
+def _pruned(call: Call, document: Document) -> Generator[UpstreamRequest, Reply, Object]:
+    reply = yield narrowing.document(call, document)
+    if reply.code != 200:
+        raise filtering.refusal(reply)
+    return openapi.prune(filtering.parse_reply(reply), _SCHEMAS[document])
+
+
+def _root(call: Call, document: Document) -> Reply:
+    aggregated = _AGGREGATED.search(",".join(call.raw.values("Accept")))
+    if aggregated:
+        return _aggregated(document, aggregated["version"])
+    if document is Document.API:
+        return _json({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
+    return _json({"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(HOSTCLAIMS)]})
+
+
+def _aggregated(document: Document, version: str) -> Reply:
+    """KEP-3352: every group, version and resource under one root in one answer."""
+    core = document is Document.API
+    items = [
+        {
+            "metadata": {"creationTimestamp": None} | ({"name": r.group} if r.group else {}),
+            "versions": [
+                {
+                    "version": r.version,
+                    "resources": [_aggregated_resource(r)],
+                    "freshness": "Current",
+                }
+            ],
+        }
+        for r in SERVED
+        if (r.group == "") is core
+    ]
+    found = {
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": f"apidiscovery.k8s.io/{version}",
+        "metadata": {},
+        "items": items,
+    }
+    content_type = f"{media.JSON};g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
+    return _json(found, content_type)
+
+
+def _aggregated_resource(resource: Resource) -> Object:
+    kind = {"group": resource.group, "version": resource.version, "kind": resource.kind}
+    found: Object = {
+        "resource": resource.plural,
+        "responseKind": kind,
+        "scope": "Namespaced",
+        "singularResource": resource.singular,
+        "verbs": _VERBS,
+    }
+    if resource.subresources:
+        found["subresources"] = [
+            {"subresource": name, "responseKind": kind, "verbs": ["get"]}
+            for name in resource.subresources
+        ]
+    return found
+
+
+def _group(resource: Resource) -> Object:
+    version = {"groupVersion": resource.api_version, "version": resource.version}
+    return {"name": resource.group, "versions": [version], "preferredVersion": version}
+
+
+def _resource_list(resource: Resource) -> Object:
+    entry = {"kind": resource.kind, "namespaced": True}
+    resources = [
+        {
+            "name": resource.plural,
+            "singularName": resource.singular,
+            **entry,
+            "verbs": _VERBS,
+            **({"shortNames": list(resource.short_names)} if resource.short_names else {}),
+        }
+    ]
+    resources += [
+        {"name": f"{resource.plural}/{name}", "singularName": "", **entry, "verbs": ["get"]}
+        for name in resource.subresources
+    ]
+    return {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": resource.api_version,
+        "resources": resources,
+    }
+
+
+def _json(value: Any, content_type: str = media.JSON) -> Reply:
+    headers = (("Content-Type", content_type), ("Vary", "Accept"))
+    return Reply(200, headers, body.render(value))

@@ -1,0 +1,118 @@
+"""May they: decide whether an identity may make a request.
+
+Takes values, returns a value. The only module that can make an `Allow`. A
+denial wins over any number of grants, and no match is a denial.
+"""
+
+from dataclasses import InitVar, dataclass
+from typing import assert_never, final
+
+from proxy.core.attributes import (
+    DiscoveryRequest,
+    PatchType,
+    RequestInfo,
+    ResourceRequest,
+    ReviewRequest,
+    Verb,
+)
+from proxy.core.identity import Identity
+from proxy.core.policy import Effect, Rule, RuleSet
+
+# How many namespaces a refusal lists; the rest is a number.
+_NAMED = 10
+
+
+class _Seal:
+    """Held by this module alone: proof that `authorize` made the value."""
+
+
+_SEAL = _Seal()
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """A decision to let one request of one identity through, and the rules that made it."""
+
+    seal: InitVar[_Seal]
+    identity: Identity
+    request: RequestInfo
+    rules: tuple[Rule, ...]
+
+    def __post_init__(self, seal: _Seal) -> None:
+        if seal is not _SEAL:
+            raise TypeError("only entitlement.authorize makes an Allow")
+
+    @property
+    def reason(self) -> str:
+        """Which rules made it, for the audit record."""
+        return "; ".join(str(rule.origin) for rule in self.rules) or "any authenticated caller"
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """A decision to refuse, in words the caller can act on."""
+
+    identity: Identity
+    request: RequestInfo
+    reason: str
+    rule: Rule | None = None
+
+
+Decision = Allow | Deny
+
+
+def authorize(identity: Identity, request: RequestInfo, rules: RuleSet) -> Decision:
+    """Decide. Cannot fail, and does not depend on anything but its arguments."""
+    match request:
+        case DiscoveryRequest() | ReviewRequest():
+            return Allow(_SEAL, identity, request, ())
+        case ResourceRequest():
+            return _authorize_resource(identity, request, rules)
+    assert_never(request)
+
+
+def required_verbs(request: ResourceRequest) -> tuple[Verb, ...]:
+    """The verbs a request needs, all of them.
+
+    A server-side apply of an object that is not there creates it (KEP-555), so
+    an apply needs both.
+    """
+    if request.patch_type is PatchType.APPLY:
+        return (Verb.PATCH, Verb.CREATE)
+    return (request.verb,)
+
+
+def _authorize_resource(identity: Identity, request: ResourceRequest, rules: RuleSet) -> Decision:
+    if request.namespace is None:
+        return Deny(identity, request, f"ask for one namespace at a time; {_yours(rules)}")
+    if request.subresource and request.verb is not Verb.GET:
+        reason = f"the {request.subresource} is written by the host's controller alone"
+        return Deny(identity, request, reason)
+    grants: list[Rule] = []
+    for verb in required_verbs(request):
+        asked = (request.resource.plural, verb, request.namespace)
+        if denial := rules.matching(Effect.DENY, *asked):
+            return Deny(identity, request, "a policy denies it explicitly", denial)
+        grant = rules.matching(Effect.ALLOW, *asked)
+        if grant is None:
+            return Deny(identity, request, _no_grant(asked, rules))
+        grants.append(grant)
+    return Allow(_SEAL, identity, request, tuple(dict.fromkeys(grants)))
+
+
+def _no_grant(asked: tuple[str, Verb, str], rules: RuleSet) -> str:
+    plural, verb, namespace = asked
+    here = rules.permissions(namespace)
+    verbs = sorted(granted for resource, granted in here if resource == plural)
+    if verbs:
+        return f"no policy grants you {verb} on {plural} there, only {', '.join(verbs)}"
+    return f"no policy grants you {plural} in this namespace; {_yours(rules)}"
+
+
+def _yours(rules: RuleSet) -> str:
+    namespaces = tuple(rules.namespaces())
+    if not namespaces:
+        return "no namespace is granted to you"
+    more = f" and {len(namespaces) - _NAMED} more" if len(namespaces) > _NAMED else ""
+    return f"your namespaces are {', '.join(namespaces[:_NAMED])}{more}"

@@ -1,0 +1,198 @@
+"""What goes upstream: the request that an `Allow` entitles to, and not a byte more.
+
+The only module that can make an `UpstreamRequest`, and only from a `Call`,
+which carries an `Allow`. The path is rendered from what was authorized,
+headers are built from a short list, the client's credentials do not exist
+here; the edge adds the proxy's own, last.
+"""
+
+import re
+from dataclasses import InitVar, dataclass, replace
+from typing import Final, final
+
+from proxy.core import attributes, media
+from proxy.core.attributes import Document, ResourceRequest, Verb
+from proxy.core.entitlement import Allow
+from proxy.core.wire import Headers, RawRequest
+
+STAMP: Final = "hostclaim-proxy.metal3.io/tenant-secret"
+"""The label that makes a secret a tenant's; only the proxy and the cluster's owner set it."""
+STAMPED: Final = "true"
+
+# What a list or watch, or a claim, can be asked in; the apiserver says 406 to the rest.
+_READABLE = frozenset({media.JSON, media.YAML, media.PROTOBUF})
+# What we can look into.
+_INSPECTABLE = frozenset({media.JSON})
+_WRITABLE = frozenset({media.JSON, media.YAML})
+
+_USER_AGENT = re.compile(r"[\x20-\x7e]{1,256}")
+
+
+class _Seal:
+    """Held by this module alone: proof that a function of it made the value."""
+
+
+_SEAL = _Seal()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An allowed request with its body and what the client said of their form."""
+
+    allow: Allow
+    raw: RawRequest
+    audit_id: str
+    body: bytes = b""
+
+    @property
+    def resource_request(self) -> ResourceRequest:
+        """The allowed request, known to be one for a resource."""
+        request = self.allow.request
+        if not isinstance(request, ResourceRequest):
+            raise TypeError("this call is not about a resource")
+        return request
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """One request to the apiserver, complete but for the proxy's own credentials.
+
+    `target` is already encoded. `streams` says that the answer may never end.
+    """
+
+    seal: InitVar[_Seal]
+    method: str
+    target: str
+    headers: Headers
+    body: bytes = b""
+    streams: bool = False
+
+    def __post_init__(self, seal: _Seal) -> None:
+        if seal is not _SEAL:
+            raise TypeError("only core.narrowing makes an UpstreamRequest")
+
+
+def forward(call: Call) -> UpstreamRequest:
+    """The request as it was allowed, its body as it came.
+
+    Raises:
+        NotAcceptable, UnsupportedMediaType: an encoding that is not served.
+    """
+    return _pass(call, call.resource_request)
+
+
+def tenant_secrets(call: Call) -> UpstreamRequest:
+    """A list, watch or deletecollection of secrets, narrowed to tenant secrets.
+
+    The apiserver does the narrowing, so nothing unfit reaches the proxy and
+    any encoding streams. The stamp comes first: requirements of a selector
+    are and-ed and read from the left, so nothing that follows can loosen it.
+    """
+    request = call.resource_request
+    asked = attributes.parameter(request, "labelSelector")
+    selector = f"{STAMP}={STAMPED}" + (f",{asked}" if asked else "")
+    narrowed = attributes.with_parameter(request, "labelSelector", selector)
+    return _pass(call, narrowed)
+
+
+def read(call: Call) -> UpstreamRequest:
+    """A get by name, in an encoding in which the answer can be judged."""
+    return _request(call, call.resource_request, _accept(call, _INSPECTABLE))
+
+
+def look(call: Call) -> UpstreamRequest:
+    """A get of the object that a write is about, as plain JSON."""
+    request = replace(call.resource_request, verb=Verb.GET, patch_type=None, parameters=())
+    return _request(call, request, media.JSON)
+
+
+def rehearse(call: Call, body: bytes) -> UpstreamRequest:
+    """The write with `dryRun=All`, answered as plain JSON: what it would store."""
+    request = attributes.with_parameter(call.resource_request, "dryRun", "All")
+    return _request(call, request, media.JSON, _content_type(call, request), body)
+
+
+def write(call: Call, body: bytes) -> UpstreamRequest:
+    """The write, with the body as the proxy has judged and amended it."""
+    request = call.resource_request
+    accept = _accept(call, _INSPECTABLE)
+    return _request(call, request, accept, _content_type(call, request), body)
+
+
+def delete(call: Call, options: bytes) -> UpstreamRequest:
+    """The delete with its options in the body, where the apiserver looks first.
+
+    It ignores delete options in the query once there is a body, so they are
+    taken out: what is not there cannot mislead.
+    """
+    request = replace(call.resource_request, parameters=())
+    return _request(call, request, _accept(call, _INSPECTABLE), media.JSON, options)
+
+
+def document(call: Call, wanted: Document) -> UpstreamRequest:
+    """One of the apiserver's own descriptions of itself, as JSON."""
+    headers = _headers(call, media.JSON)
+    return UpstreamRequest(_SEAL, "GET", wanted.value, headers)
+
+
+def check_acceptable(call: Call) -> None:
+    """Refuse a write whose answer could not be given, before anything is sent.
+
+    Raises:
+        NotAcceptable: none of the client's types is served.
+    """
+    _accept(call, _INSPECTABLE)
+
+
+_METHODS: Final = {
+    Verb.GET: "GET",
+    Verb.LIST: "GET",
+    Verb.WATCH: "GET",
+    Verb.CREATE: "POST",
+    Verb.UPDATE: "PUT",
+    Verb.PATCH: "PATCH",
+    Verb.DELETE: "DELETE",
+    Verb.DELETECOLLECTION: "DELETE",
+}
+
+
+def _pass(call: Call, request: ResourceRequest) -> UpstreamRequest:
+    """Let body and answer through unread, so the answer may come compressed."""
+    headers = _headers(call, _accept(call, _READABLE))
+    if call.body:
+        headers = (*headers, ("Content-Type", _content_type(call, request)))
+    if "gzip" in ",".join(call.raw.values("Accept-Encoding")).lower():
+        headers = (*headers, ("Accept-Encoding", "gzip"))
+    return _build(request, headers, call.body)
+
+
+def _request(
+    call: Call, request: ResourceRequest, accept: str, content_type: str = "", body: bytes = b""
+) -> UpstreamRequest:
+    headers = _headers(call, accept)
+    if content_type:
+        headers = (*headers, ("Content-Type", content_type))
+    return _build(request, headers, body)
+
+
+def _build(request: ResourceRequest, headers: Headers, body: bytes) -> UpstreamRequest:
+    target = attributes.render(request)
+    streams = request.verb is Verb.WATCH
+    return UpstreamRequest(_SEAL, _METHODS[request.verb], target, headers, body, streams)
+
+
+def _headers(call: Call, accept: str) -> Headers:
+    headers: Headers = (("Accept", accept), ("Audit-ID", call.audit_id))
+    agent = " ".join(call.raw.values("User-Agent"))
+    return (*headers, ("User-Agent", agent)) if _USER_AGENT.fullmatch(agent) else headers
+
+
+def _accept(call: Call, served: frozenset[str]) -> str:
+    return media.accept(",".join(call.raw.values("Accept")), served)
+
+
+def _content_type(call: Call, request: ResourceRequest) -> str:
+    if request.patch_type is not None:
+        return request.patch_type
+    return media.content_type(call.raw.value("Content-Type"), _WRITABLE)

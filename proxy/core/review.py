@@ -1,0 +1,154 @@
+"""What may I, who am I: self subject reviews, answered from the proxy's own decision.
+
+The same `authorize` that decides requests answers them, so `kubectl auth
+can-i` cannot say one thing while the proxy does another.
+"""
+
+from typing import assert_never
+
+from proxy.core import attributes, body, media, narrowing
+from proxy.core.attributes import (
+    SERVED,
+    Document,
+    ResourceRequest,
+    Review,
+    ReviewRequest,
+    Verb,
+)
+from proxy.core.body import Object
+from proxy.core.entitlement import Allow, Deny, authorize
+from proxy.core.identity import Identity
+from proxy.core.narrowing import Call
+from proxy.core.policy import RuleSet
+from proxy.core.wire import Reply
+
+_API_VERSIONS = {
+    Review.ACCESS: ("authorization.k8s.io/v1", "SelfSubjectAccessReview"),
+    Review.RULES: ("authorization.k8s.io/v1", "SelfSubjectRulesReview"),
+    Review.SUBJECT: ("authentication.k8s.io/v1", "SelfSubjectReview"),
+}
+
+
+def answer(call: Call, request: ReviewRequest, rules: RuleSet) -> Reply:
+    """Answer an allowed review; needs nothing from upstream.
+
+    Raises:
+        BadRequest: the body is not the review that the path names.
+        NotAcceptable, UnsupportedMediaType: an encoding other than JSON.
+    """
+    narrowing.check_acceptable(call)
+    media.content_type(call.raw.value("Content-Type"), frozenset({media.JSON}))
+    asked = body.parse_object(call.body)
+    api_version, kind = _API_VERSIONS[request.review]
+    for key, wanted in (("kind", kind), ("apiVersion", api_version)):
+        if body.text(asked, key, key) not in {"", wanted}:
+            raise body.malformed(key, f"`{wanted}` as the path says")
+    spec = body.section(asked, "spec", "spec")
+    identity = call.allow.identity
+    match request.review:
+        case Review.ACCESS:
+            status = _access(identity, spec, rules)
+        case Review.RULES:
+            status = _rules(spec, rules)
+        case Review.SUBJECT:
+            status = {"userInfo": user_info(identity)}
+        case _:
+            assert_never(request.review)
+    found = {"kind": kind, "apiVersion": api_version, "metadata": {}, "status": status}
+    if request.review is not Review.SUBJECT:
+        found["spec"] = spec
+    return Reply(201, (("Content-Type", media.JSON),), body.render(found))
+
+
+def user_info(identity: Identity) -> Object:
+    """An identity as `UserInfo` of authentication.k8s.io/v1; also what audit records show."""
+    extra = {
+        "hostclaim-proxy.metal3.io/issuer": [identity.issuer],
+        "hostclaim-proxy.metal3.io/subject": [identity.subject],
+    }
+    if identity.client:
+        extra["hostclaim-proxy.metal3.io/client"] = [identity.client]
+    return {"username": identity.display, "groups": list(identity.groups), "extra": extra}
+
+
+def _access(identity: Identity, spec: Object, rules: RuleSet) -> Object:
+    resource = spec.get("resourceAttributes")
+    path = spec.get("nonResourceAttributes")
+    if (resource is None) is (path is None):
+        raise body.malformed("spec", "one of resourceAttributes and nonResourceAttributes")
+    if resource is None:
+        return _path_access(
+            body.section(spec, "nonResourceAttributes", "spec.nonResourceAttributes")
+        )
+    asked = _requests(body.section(spec, "resourceAttributes", "spec.resourceAttributes"))
+    if not asked:
+        return {"allowed": False, "reason": attributes.NOT_SERVED}
+    reasons = []
+    for request in asked:
+        match authorize(identity, request, rules):
+            case Deny(reason=reason):
+                return {"allowed": False, "reason": reason}
+            case Allow(reason=reason):
+                reasons.append(reason)
+    return {"allowed": True, "reason": "; ".join(dict.fromkeys(reasons))}
+
+
+def _requests(asked: Object) -> list[ResourceRequest]:
+    """The requests that a question is about: none if it is about what is not served.
+
+    A `*` stands for every verb, so every one of them has to be allowed.
+    """
+
+    def value(key: str) -> str:
+        return body.text(asked, key, f"spec.resourceAttributes.{key}")
+
+    group, version, plural = value("group"), value("version"), value("resource")
+    verbs = list(Verb) if value("verb") == "*" else [v for v in Verb if v == value("verb")]
+    resources = [
+        r
+        for r in SERVED
+        if r.group == group and r.plural == plural and version in {"", "*", r.version}
+    ]
+    subresource = value("subresource")
+    if any(subresource and subresource not in r.subresources for r in resources):
+        return []
+    return [
+        ResourceRequest(verb, r, value("namespace") or None, value("name") or None, subresource)
+        for r in resources
+        for verb in verbs
+    ]
+
+
+def _path_access(asked: Object) -> Object:
+    path = body.text(asked, "path", "spec.nonResourceAttributes.path")
+    verb = body.text(asked, "verb", "spec.nonResourceAttributes.verb")
+    served = any(path == document.value for document in Document)
+    if served and verb in {"get", "head"}:
+        return {"allowed": True, "reason": "discovery is open to any authenticated caller"}
+    return {"allowed": False, "reason": attributes.NOT_SERVED}
+
+
+def _rules(spec: Object, rules: RuleSet) -> Object:
+    namespace = body.text(spec, "namespace", "spec.namespace")
+    if not namespace:
+        raise body.malformed("spec.namespace", "the namespace to list rules for")
+    granted = rules.permissions(namespace)
+    resource_rules = []
+    for resource in SERVED:
+        verbs = sorted(verb.value for plural, verb in granted if plural == resource.plural)
+        if verbs:
+            entry = {"apiGroups": [resource.group], "resources": [resource.plural], "verbs": verbs}
+            resource_rules.append(entry)
+        if Verb.GET in verbs and resource.subresources:
+            names = [f"{resource.plural}/{name}" for name in resource.subresources]
+            entry = {"apiGroups": [resource.group], "resources": names, "verbs": ["get"]}
+            resource_rules.append(entry)
+    for review in Review:
+        group, plural = review.value.split("/")[2], review.value.split("/")[4]
+        resource_rules.append({"apiGroups": [group], "resources": [plural], "verbs": ["create"]})
+    paths = [document.value for document in Document]
+    return {
+        "resourceRules": resource_rules,
+        "nonResourceRules": [{"nonResourceURLs": paths, "verbs": ["get"]}],
+        "incomplete": False,
+    }

@@ -1,0 +1,103 @@
+"""How a refusal is said: the one place that turns it into a Kubernetes `Status`.
+
+meta/v1 `Status` (apimachinery, `meta/v1/types.go`), so that kubectl prints the
+message and client-go branches on reason and code.
+"""
+
+import json
+from typing import Any
+
+from proxy.core.attributes import ResourceRequest
+from proxy.core.entitlement import Deny
+from proxy.core.errors import (
+    AlreadyExists,
+    Cause,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Refused,
+    Target,
+)
+from proxy.core.wire import Reply
+
+
+def reply(refused: Refused) -> Reply:
+    """The answer that says `refused`."""
+    headers = [("Content-Type", "application/json"), ("Cache-Control", "no-cache, private")]
+    if refused.code == 401:
+        headers.append(("WWW-Authenticate", 'Bearer realm="hostclaim-proxy"'))
+    if refused.retry_after is not None:
+        headers.append(("Retry-After", str(refused.retry_after)))
+    return Reply(refused.code, tuple(headers), json.dumps(status(refused)).encode())
+
+
+def status(refused: Refused) -> dict[str, Any]:
+    """The `Status` object itself."""
+    body: dict[str, Any] = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": refused.message,
+        "reason": refused.reason,
+        "code": refused.code,
+    }
+    if details := _details(refused):
+        body["details"] = details
+    return body
+
+
+def not_found(target: Target) -> NotFound:
+    """Word for word what the apiserver says, so that hiding and missing look alike."""
+    return NotFound(f'{target.qualified} "{target.name}" not found', target=target)
+
+
+def conflict(target: Target) -> Conflict:
+    """What the apiserver says to a write of an object that has moved."""
+    return Conflict(
+        f'Operation cannot be fulfilled on {target.qualified} "{target.name}": the object has '
+        "been modified; please apply your changes to the latest version and try again",
+        target=target,
+    )
+
+
+def already_exists(target: Target) -> AlreadyExists:
+    """What the apiserver says to a create of a name that is taken."""
+    return AlreadyExists(f'{target.qualified} "{target.name}" already exists', target=target)
+
+
+def forbidden(target: Target, because: str, *causes: Cause) -> Forbidden:
+    """A refusal that begins as the apiserver's do: `secrets "x" is forbidden: ...`."""
+    name = f' "{target.name}"' if target.name else ""
+    message = f"{target.qualified}{name} is forbidden: {because}"
+    return Forbidden(message, target=target, causes=causes)
+
+
+def denied(deny: Deny) -> Forbidden:
+    """A decision to refuse, in the words that RBAC refuses with."""
+    request = deny.request
+    if not isinstance(request, ResourceRequest):
+        return Forbidden(f"forbidden: {deny.reason}")
+    resource = request.resource
+    plural = resource.plural + (f"/{request.subresource}" if request.subresource else "")
+    where = f'in the namespace "{request.namespace}"' if request.namespace else "at cluster scope"
+    return forbidden(
+        Target(resource.group, resource.plural, request.name or ""),
+        f'User "{deny.identity.display}" cannot {request.verb} resource "{plural}" '
+        f'in API group "{resource.group}" {where}: {deny.reason}',
+    )
+
+
+def _details(refused: Refused) -> dict[str, Any]:
+    details: dict[str, Any] = {}
+    if target := refused.target:
+        named = {"name": target.name, "group": target.group, "kind": target.kind}
+        details |= {key: value for key, value in named.items() if value}
+    if refused.causes:
+        details["causes"] = [
+            {"reason": cause.reason, "message": cause.message, "field": cause.field}
+            for cause in refused.causes
+        ]
+    if refused.retry_after is not None:
+        details["retryAfterSeconds"] = refused.retry_after
+    return details

@@ -1,0 +1,89 @@
+"""What the pipeline needs from outside, as Protocols; `app` says who serves each."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from proxy.core.identity import Identity
+from proxy.core.narrowing import UpstreamRequest
+from proxy.core.policy import RuleSet
+from proxy.core.wire import Headers, RawRequest, Reply
+
+Clock = Callable[[], float]
+"""Seconds since the epoch."""
+
+
+class Authenticator(Protocol):
+    """Who asks."""
+
+    async def authenticate(self, raw: RawRequest) -> Identity:
+        """Verify the credentials of a request.
+
+        Raises:
+            Unauthenticated: missing, wrong or expired credentials.
+            Unavailable: the issuer's keys cannot be had, so nobody can tell.
+        """
+        ...
+
+
+class Entitlements(Protocol):
+    """What they may: policy files, the IAM, or both."""
+
+    async def rules(self, identity: Identity) -> RuleSet:
+        """The rules that concern an identity, as of now."""
+        ...
+
+    def subscribe(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called, in the event loop, each time answers may differ."""
+        ...
+
+
+class Stream(Protocol):
+    """An answer whose body is still coming."""
+
+    @property
+    def code(self) -> int:
+        """The HTTP status code."""
+        ...
+
+    @property
+    def headers(self) -> Headers:
+        """The headers as they came, names in any case."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes, undecoded, each piece as soon as it is there."""
+        ...
+
+
+class Upstream(Protocol):
+    """The apiserver, as the proxy's own service account."""
+
+    async def ask(self, request: UpstreamRequest) -> Reply:
+        """Send a request and wait for the whole answer.
+
+        Raises:
+            Unavailable: no connection to the apiserver.
+            Timeout: it did not answer in time.
+            BadGateway: it answered something over-long or broken.
+        """
+        ...
+
+    def stream(self, request: UpstreamRequest) -> AbstractAsyncContextManager[Stream]:
+        """Send a request and hand out its answer as it comes; leaving closes it.
+
+        Raises the same as `ask`, on entry.
+        """
+        ...
+
+
+class AuditLog(Protocol):
+    """Where every decision is written down."""
+
+    def write(self, event: Mapping[str, Any]) -> None:
+        """Write one `audit.k8s.io/v1` Event.
+
+        Raises:
+            OSError: it was not written; the proxy stops serving until it can.
+        """
+        ...
