@@ -1,0 +1,410 @@
+"""Who asks: the claims of a verified token, read as an identity.
+
+An identity is (issuer, subject): equal names of two issuers never meet. Only
+`identify` makes one, and only out of claims whose signature was verified; a
+token that is in doubt anywhere is refused as a whole.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import InitVar, dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeAlias, TypeGuard, final
+
+from proxy.core.errors import Unauthenticated
+
+LEEWAY = 30.0
+"""How far, in seconds, the issuer's clock and ours may be apart."""
+
+MAX_TEXT = 512
+"""The longest name, group or claim that is read, in characters."""
+
+MAX_VALUES = 1_000
+"""The most groups, or values of one claim, that are read."""
+
+_MAX_DEPTH = 8
+_YEAR_10000 = 253_402_300_800
+_ISSUER_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+class _Seal:
+    """Held by this module alone: proof that `identify` made the value."""
+
+
+_SEAL = _Seal()
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody, verified.
+
+    `issuer` is the name the configuration gives the issuer. `username`,
+    `groups` and `client` are what its claim mapping yields; `client` is empty
+    where the token names none. `service_account` is `NAMESPACE/NAME` for a
+    projected token of a management cluster, else empty. `claims` holds every
+    claim that is a string or a list of strings, for policies to use; one
+    inside an object has its path as name, as `claim_path` reads it. `expires`,
+    in seconds since the epoch, is the moment from which the token is refused:
+    its `exp` and the leeway. `token_id` is the token's `jti`, or a digest of
+    it: safe to log.
+    """
+
+    seal: InitVar[_Seal]
+    issuer: str
+    subject: str
+    username: str
+    groups: tuple[str, ...]
+    client: str
+    service_account: str
+    claims: Mapping[str, tuple[str, ...]]
+    expires: float
+    token_id: str
+
+    def __post_init__(self, seal: _Seal) -> None:
+        if seal is not _SEAL:
+            raise TypeError("only identity.identify makes an Identity")
+
+    @property
+    def display(self) -> str:
+        """The name shown to people and written to audit: `ISSUER:USERNAME`."""
+        return f"{self.issuer}:{self.username}"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedClaims:
+    """The header and claims of a token whose signature holds. Made by `edge.jwks` only."""
+
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerRules:
+    """What a token of one issuer must say, and which of its claims mean what.
+
+    `url` is the `iss` it must carry, byte for byte; one of `audiences` must be
+    in its `aud`. The name claim is `sub` unless set, as an issuer never gives a
+    subject to somebody else, while names and addresses may be changed or
+    reused. `required_claims` maps a claim to the string it must be or contain.
+    `authorized_parties` are the clients whose tokens are taken, by
+    `client_claim`; none means any. `max_lifetime`, in seconds, bounds
+    `exp - iat`. Claims inside objects are named as `claim_path` says.
+
+    Raises:
+        ValueError: the rules would let in what they seem to keep out.
+    """
+
+    name: str
+    url: str
+    audiences: tuple[str, ...]
+    username_claim: str = "sub"
+    groups_claim: str = "groups"
+    client_claim: str = "azp"
+    required_claims: Mapping[str, str] = field(default_factory=dict)
+    authorized_parties: tuple[str, ...] = ()
+    max_lifetime: float = 86_400
+
+    def __post_init__(self) -> None:
+        # `ISSUER:USERNAME` must never read as one of Kubernetes' own names.
+        if not _ISSUER_NAME.fullmatch(self.name) or self.name == "system":
+            raise ValueError("an issuer's name must be a DNS label, and not `system`")
+        if not self.url:
+            raise ValueError(f"issuer `{self.name}` needs a url")
+        if not self.audiences or not all(self.audiences):
+            # Without it, a token meant for any other service would be good here.
+            raise ValueError(f"issuer `{self.name}` needs an audience")
+        if not 0 < self.max_lifetime < _YEAR_10000:
+            raise ValueError(f"issuer `{self.name}`: max_lifetime must be above 0 seconds")
+        mapped = (self.username_claim, self.groups_claim, self.client_claim)
+        for name in (*mapped, *self.required_claims):
+            claim_path(name)
+
+
+def claim_path(name: str) -> tuple[str, ...]:
+    r"""Read the name of a claim as the keys that lead to it.
+
+    `realm_access.roles` is `roles` inside `realm_access`; a dot that belongs to
+    a key is written `\.`, as in Keycloak's mappers: `kubernetes\.io.namespace`.
+
+    Raises:
+        ValueError: a key is empty.
+    """
+    keys = tuple(key.replace(r"\.", ".") for key in re.split(r"(?<!\\)\.", name))
+    if not all(keys):
+        raise ValueError(f"`{name}` is not the name of a claim")
+    return keys
+
+
+def identify(rules: IssuerRules, signed: SignedClaims, now: float) -> Identity:
+    """Read verified claims as somebody.
+
+    `now` is in seconds since the epoch.
+
+    Raises:
+        Unauthenticated: the token is not an access token of this issuer for
+            this proxy at this time, or names somebody that no tenant may be.
+    """
+    token = _Token(rules, signed.header, signed.claims, now)
+    for check in _CHECKS:
+        if (reason := check(token)) is not None:
+            raise Unauthenticated(reason)
+    return Identity(
+        _SEAL,
+        issuer=rules.name,
+        subject=_name(token.claims["sub"], "sub"),
+        username=_name(token.find(rules.username_claim), rules.username_claim),
+        groups=_groups(token),
+        client=_client(token),
+        service_account="",
+        claims=MappingProxyType(dict(_texts(token.claims, ()))),
+        expires=token.claims["exp"] + LEEWAY,
+        token_id=_token_id(token.claims.get("jti"), signed.digest),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    rules: IssuerRules
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
+    now: float
+
+    def find(self, name: str) -> Any:
+        """The value of a claim, or None; null is as good as absent."""
+        found: Any = self.claims
+        for key in claim_path(name):
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return found
+
+
+# What kind of token it is.
+
+
+def _is_access_token_by_header(token: _Token) -> str | None:
+    """A logout token or security event says what it is in its header (RFC 8725, 3.11)."""
+    kind = token.header.get("typ", "JWT")
+    # RFC 7515, 4.1.9: any case, and `application/` may be left out.
+    plain = kind.lower().removeprefix("application/") if isinstance(kind, str) else ""
+    return None if plain in {"jwt", "at+jwt"} else "header `typ` is not that of an access token"
+
+
+def _has_nothing_critical(token: _Token) -> str | None:
+    """An extension we do not know may change what the rest means (RFC 7515, 4.1.11)."""
+    return "header `crit` asks for what is not supported" if "crit" in token.header else None
+
+
+def _is_access_token_by_claim(token: _Token) -> str | None:
+    """Keycloak signs refresh, ID, offline and logout tokens too; `typ` tells them apart."""
+    if token.claims.get("typ", "Bearer") == "Bearer":
+        return None
+    return "claim `typ` is not `Bearer`: send the access token"
+
+
+def _is_no_id_token(token: _Token) -> str | None:
+    """An ID token is shown to the client's own pages; it was never meant to open doors."""
+    hashes = {"at_hash", "c_hash", "s_hash"} & token.claims.keys()
+    return "this is an ID token: send the access token" if hashes else None
+
+
+def _is_no_event(token: _Token) -> str | None:
+    """A logout token names a user and an audience, too (OIDC Back-Channel Logout, 2.4)."""
+    return "claim `events` is not that of an access token" if "events" in token.claims else None
+
+
+def _is_not_bound(token: _Token) -> str | None:
+    """A stolen sender-constrained token would be good here: we cannot see the proof.
+
+    DPoP is RFC 9449, certificate-bound tokens are RFC 8705.
+    """
+    if "cnf" not in token.claims:
+        return None
+    return "claim `cnf` binds the token to a proof that is not checked here: send a plain one"
+
+
+# Who it is from and for.
+
+
+def _is_from_issuer(token: _Token) -> str | None:
+    """Keys of one realm must not vouch for the users of another."""
+    return None if token.claims.get("iss") == token.rules.url else "claim `iss` is another issuer"
+
+
+def _is_for_us(token: _Token) -> str | None:
+    """Another service that was given a token must not use it here."""
+    audience = token.claims.get("aud")
+    named = [audience] if isinstance(audience, str) else audience
+    if _is_texts(named) and not set(token.rules.audiences).isdisjoint(named):
+        return None
+    return "claim `aud` does not name this proxy"
+
+
+def _is_from_known_client(token: _Token) -> str | None:
+    """A token that a less trusted client of the same realm obtained."""
+    allowed = token.rules.authorized_parties
+    if not allowed or token.find(token.rules.client_claim) in allowed:
+        return None
+    return f"claim `{token.rules.client_claim}` is not a client that may use this proxy"
+
+
+def _has_required_claims(token: _Token) -> str | None:
+    """A user of the realm whom the realm does not send here."""
+    for name, wanted in token.rules.required_claims.items():
+        found = token.find(name)
+        if found != wanted and not (_is_texts(found) and wanted in found):
+            return f"claim `{name}` does not have the value that is required here"
+    return None
+
+
+def _has_verified_email(token: _Token) -> str | None:
+    """Anybody can claim an address that nobody has checked."""
+    if token.rules.username_claim != "email" or token.claims.get("email_verified", True) is True:
+        return None
+    return "claim `email_verified` is not true, so `email` is nobody's name"
+
+
+def _has_subject(token: _Token) -> str | None:
+    """Two tokens without a subject would be the same person."""
+    subject = token.claims.get("sub")
+    return None if isinstance(subject, str) and subject else "claim `sub` is missing"
+
+
+# When it is good.
+
+
+def _is_unexpired(token: _Token) -> str | None:
+    """An old token, found in a log or a backup."""
+    expires = _seconds(token.claims.get("exp"))
+    if expires is None:
+        return "claim `exp` is missing or not a time"
+    return "the token has expired" if expires + LEEWAY <= token.now else None
+
+
+def _is_issued(token: _Token) -> str | None:
+    """A lifetime that is counted from the future has no bound."""
+    issued = _seconds(token.claims.get("iat"))
+    if issued is None:
+        return "claim `iat` is missing or not a time"
+    return "the token is not valid yet, by claim `iat`" if issued > token.now + LEEWAY else None
+
+
+def _is_begun(token: _Token) -> str | None:
+    """A token made out beforehand."""
+    if "nbf" not in token.claims:
+        return None
+    begins = _seconds(token.claims["nbf"])
+    if begins is None:
+        return "claim `nbf` is not a time"
+    return "the token is not valid yet, by claim `nbf`" if begins > token.now + LEEWAY else None
+
+
+def _is_short_lived(token: _Token) -> str | None:
+    """A token that is good for a century is a password that cannot be changed."""
+    if 0 < token.claims["exp"] - token.claims["iat"] <= token.rules.max_lifetime:
+        return None
+    return f"the token is not made for at most {token.rules.max_lifetime:.0f} seconds"
+
+
+_Check: TypeAlias = Callable[[_Token], str | None]
+
+# INVARIANT: `_is_short_lived` runs after the checks that make its two claims numbers.
+_CHECKS: tuple[_Check, ...] = (
+    _is_access_token_by_header,
+    _has_nothing_critical,
+    _is_access_token_by_claim,
+    _is_no_id_token,
+    _is_no_event,
+    _is_not_bound,
+    _is_from_issuer,
+    _is_for_us,
+    _is_from_known_client,
+    _has_required_claims,
+    _has_verified_email,
+    _has_subject,
+    _is_unexpired,
+    _is_issued,
+    _is_begun,
+    _is_short_lived,
+)
+
+
+# What it yields.
+
+
+def _groups(token: _Token) -> tuple[str, ...]:
+    claim = token.rules.groups_claim
+    found = token.find(claim)
+    if found is None:
+        return ()
+    if not isinstance(found, list) or len(found) > MAX_VALUES:
+        raise Unauthenticated(f"claim `{claim}` is not a list of at most {MAX_VALUES} groups")
+    return tuple(dict.fromkeys(_name(group, claim) for group in found))
+
+
+def _client(token: _Token) -> str:
+    claim = token.rules.client_claim
+    found = token.find(claim)
+    return "" if found is None else _name(found, claim)
+
+
+def _name(value: Any, claim: str) -> str:
+    """A value that names somebody, in policies and in audit records.
+
+    Refused rather than cleaned: what is left of a bad name is somebody else's.
+    """
+    if not _is_text(value) or not value.strip():
+        raise Unauthenticated(
+            f"claim `{claim}` must hold names of 1 to {MAX_TEXT} printable characters"
+        )
+    if _is_reserved(value):
+        raise Unauthenticated(f"claim `{claim}` holds a name that begins with `system:`")
+    return value
+
+
+def _is_reserved(name: str) -> bool:
+    """Kubernetes' own users and groups, such as `system:masters`, however they are spelt."""
+    return unicodedata.normalize("NFKC", name).strip().casefold().startswith("system:")
+
+
+def _texts(
+    claims: Mapping[str, Any], path: tuple[str, ...]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Every claim that is a string or a list of strings, named by its path.
+
+    What cannot be named, or holds what is no name, is left out: nothing is granted by it.
+    """
+    for key, value in claims.items():
+        if "\\" in key:  # its path could be that of another claim
+            continue
+        here = (*path, key.replace(".", r"\."))
+        if isinstance(value, Mapping) and len(here) < _MAX_DEPTH:
+            yield from _texts(value, here)
+        elif _is_text(value):
+            yield ".".join(here), (value,)
+        elif _is_texts(value) and len(value) <= MAX_VALUES and all(map(_is_text, value)):
+            yield ".".join(here), tuple(value)
+
+
+def _token_id(jti: Any, digest: str) -> str:
+    return jti if _is_text(jti) and jti else digest
+
+
+def _is_text(value: Any) -> TypeGuard[str]:
+    """Whether a value can stand in a log: no control characters, no lone surrogates."""
+    return isinstance(value, str) and len(value) <= MAX_TEXT and value.isprintable()
+
+
+def _is_texts(value: Any) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _seconds(value: Any) -> float | None:
+    """A claim as seconds since the epoch; None for what is no time.
+
+    The bounds leave out NaN, infinities and numbers too large for a float.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if 0 <= value < _YEAR_10000 else None
