@@ -1,0 +1,65 @@
+"""What an administrator says of an issuer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from proxy.core.identity import IssuerRules
+from proxy.edge.jwks.keys import ALGORITHMS
+
+_WELL_KNOWN = "/.well-known/openid-configuration"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerConfig:
+    """One issuer: what its tokens must say, and how its keys are had.
+
+    `discovery_url` is where its metadata lies, if not below its own url.
+    `ca_file` holds the PEM certificates that its servers are trusted by, instead
+    of the system's. Times are in seconds: keys are fetched every
+    `refresh_interval`, and no sooner than `cooldown` after a fetch that failed
+    or that an unknown key asked for; while they cannot be fetched, those at
+    hand are used until they are `max_stale` old.
+
+    Raises:
+        ValueError: the configuration could not work, or would not be safe.
+    """
+
+    rules: IssuerRules
+    algorithms: tuple[str, ...] = ("RS256", "ES256")
+    discovery_url: str = ""
+    ca_file: Path | None = None
+    refresh_interval: float = 300
+    max_stale: float = 3600
+    cooldown: float = 10
+
+    def __post_init__(self) -> None:
+        issuer = f"issuer `{self.rules.name}`"
+        # With a symmetric algorithm, whoever can verify can also sign; `none` is no signature.
+        if not self.algorithms or not ALGORITHMS.issuperset(self.algorithms):
+            raise ValueError(f"{issuer}: algorithms must be of {', '.join(sorted(ALGORITHMS))}")
+        if not is_https(self.metadata_url):
+            raise ValueError(f"{issuer}: the url of its metadata must begin with `https://`")
+        if not 0 < self.cooldown <= self.refresh_interval <= self.max_stale < float("inf"):
+            raise ValueError(
+                f"{issuer}: must hold: 0 < cooldown <= refresh_interval <= max_stale < infinity"
+            )
+
+    @property
+    def name(self) -> str:
+        """What the issuer is called, in policies and in answers."""
+        return self.rules.name
+
+    @property
+    def metadata_url(self) -> str:
+        """Where the issuer's metadata lies (OIDC Discovery 1.0, 4)."""
+        return self.discovery_url or self.rules.url.removesuffix("/") + _WELL_KNOWN
+
+
+def is_https(url: str) -> bool:
+    """Whether a URL is fit for fetching keys: who answers it decides who everybody is."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc

@@ -1,0 +1,163 @@
+"""Is it signed: one bearer token, from the header to claims that an issuer vouches for.
+
+What is read before the signature holds is called unverified, and serves only
+to choose the key that must have made it.
+"""
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import jwt
+
+from proxy.core.errors import Unauthenticated
+from proxy.core.identity import SignedClaims
+from proxy.core.wire import RawRequest
+from proxy.edge.jwks.config import IssuerConfig
+from proxy.edge.jwks.keys import KeySet
+
+if TYPE_CHECKING:
+    from jwt.types import Options
+
+MAX_TOKEN = 16 * 1024
+"""The longest token that is read, in characters; Keycloak's grow with the user's roles."""
+
+# A JWS in its compact form (RFC 7515, 7.1), without padding. Five parts would be encrypted.
+_JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+_OPTIONS: "Options" = {
+    # Off, everything below is off as well.
+    "verify_signature": True,
+    # A key too short can be broken, and then signs for everybody.
+    "enforce_minimum_key_length": True,
+    # PyJWT checks a claim only if it is there: without these, a token that leaves out
+    # `exp` is good for ever, and one without `aud` is good everywhere.
+    "require": ["exp", "iat", "iss", "aud", "sub"],
+    # A token of another issuer, or for another service.
+    "verify_iss": True,
+    "verify_aud": True,
+    # Keycloak puts several audiences in a token, so one that fits is enough.
+    "strict_aud": False,
+    # A subject or id that is no string, and would compare as something else.
+    "verify_sub": True,
+    "verify_jti": True,
+    # PyJWT reads a clock of its own here, and takes "1" and true for a time.
+    # `identify` judges all three, always, by the one clock the proxy has.
+    "verify_exp": False,
+    "verify_iat": False,
+    "verify_nbf": False,
+}
+
+
+class UnknownKeyError(Unauthenticated):
+    """None of the keys at hand is the one that the token names."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnverifiedToken:
+    """What a token says of itself. Anybody can write that."""
+
+    unverified_issuer: str
+    unverified_algorithm: str
+    unverified_kid: str | None
+    text: str = field(repr=False)
+
+
+def bearer(raw: RawRequest) -> str:
+    """The token that a request carries (RFC 6750, 2.1; no other place counts).
+
+    Raises:
+        Unauthenticated: there is none, or more than one, or it is no JWT.
+    """
+    match raw.values("Authorization"):
+        case ():
+            raise Unauthenticated("no credentials, send `Authorization: Bearer TOKEN`")
+        case (value,):
+            pass
+        case _:
+            # Readers that disagree on which one counts make two people of one caller.
+            raise Unauthenticated("header `Authorization` must be sent once")
+    scheme, _, token = value.partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthenticated("only bearer tokens are taken, send `Authorization: Bearer TOKEN`")
+    token = token.strip(" ")
+    if len(token) > MAX_TOKEN:
+        raise Unauthenticated(f"the token has more than {MAX_TOKEN} characters")
+    if not _JWS.fullmatch(token):
+        raise Unauthenticated("the token is not a signed JWT")
+    return token
+
+
+def digest(token: str) -> str:
+    """What a token is remembered and logged by."""
+    return hashlib.sha256(token.encode("ascii")).hexdigest()
+
+
+def read(token: str) -> UnverifiedToken:
+    """Read whom a token claims to be from, and which key it names.
+
+    Raises:
+        Unauthenticated: it does not say so in a way that we understand.
+    """
+    header, payload, _ = token.split(".")
+    unverified_header = _json_object(header, "header")
+    unverified_claims = _json_object(payload, "payload")
+    issuer = unverified_claims.get("iss")
+    algorithm = unverified_header.get("alg")
+    kid = unverified_header.get("kid")
+    if not isinstance(issuer, str):
+        raise Unauthenticated("claim `iss` is missing")
+    if not isinstance(algorithm, str):
+        raise Unauthenticated("header `alg` is missing")
+    if not isinstance(kid, str | None):
+        raise Unauthenticated("header `kid` is not a string")
+    return UnverifiedToken(issuer, algorithm, kid, token)
+
+
+def verify(token: UnverifiedToken, config: IssuerConfig, keys: KeySet) -> SignedClaims:
+    """Check that one of an issuer's keys signed a token.
+
+    Raises:
+        UnknownKeyError: the key may be one that we have not seen yet.
+        Unauthenticated: the signature, the issuer or the audience is wrong.
+    """
+    if token.unverified_algorithm not in config.algorithms:
+        allowed = ", ".join(config.algorithms)
+        raise Unauthenticated(f"header `alg` is not one of {allowed}")
+    key = keys.find(token.unverified_kid, token.unverified_algorithm)
+    if key is None:
+        raise UnknownKeyError(f"the token is signed by no key of issuer `{config.name}`")
+    try:
+        signed = jwt.decode_complete(
+            token.text,
+            key=key.jwk,
+            algorithms=[key.algorithm],  # the key's, so that the token has no say in it
+            options=_OPTIONS,
+            audience=config.rules.audiences,
+            issuer=config.rules.url,
+        )
+    except jwt.InvalidSignatureError as exc:
+        reason = f"the token's signature is not that of issuer `{config.name}`"
+        if token.unverified_kid is None:  # a new key would look like the one it replaced
+            raise UnknownKeyError(reason) from exc
+        raise Unauthenticated(reason) from exc
+    except jwt.MissingRequiredClaimError as exc:
+        raise Unauthenticated(f"claim `{exc.claim}` is missing") from exc
+    except jwt.InvalidAudienceError as exc:
+        raise Unauthenticated("claim `aud` does not name this proxy") from exc
+    except jwt.PyJWTError as exc:  # its own words may quote the token
+        raise Unauthenticated("the token is malformed") from exc
+    return SignedClaims(signed["header"], signed["payload"], digest(token.text))
+
+
+def _json_object(segment: str, part: str) -> dict[str, Any]:
+    try:
+        value = json.loads(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+    except (ValueError, RecursionError) as exc:
+        raise Unauthenticated(f"the token's {part} cannot be read") from exc
+    if not isinstance(value, dict):
+        raise Unauthenticated(f"the token's {part} is not an object")
+    return value
