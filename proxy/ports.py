@@ -77,6 +77,52 @@ class Upstream(Protocol):
         ...
 
 
+class ClientGone(Exception):  # noqa: N818 - an event, not a fault
+    """The client has left; what it would have been told is of no use."""
+
+
+class Client(Protocol):
+    """The other end of one request: its body still to come, its answer still to go.
+
+    Each method that gives something raises `ClientGone` once nobody takes it.
+    """
+
+    async def body(self, limit: int) -> bytes:
+        """Read the whole body, of at most `limit` bytes.
+
+        Raises:
+            TooLarge: it is longer, or says that it will be.
+            RequestTimeout: it does not arrive in time.
+            BadRequest: it breaks off or breaks HTTP's framing.
+        """
+        ...
+
+    async def send(self, reply: Reply) -> None:
+        """Give a whole answer."""
+        ...
+
+    async def begin(self, code: int, headers: Headers) -> None:
+        """Give the head of an answer whose body follows by `write` and `end`."""
+        ...
+
+    async def write(self, chunk: bytes) -> None:
+        """Give a piece of the body at once; waits while the client does not read."""
+        ...
+
+    async def end(self) -> None:
+        """Say that the body is complete."""
+        ...
+
+    def abort(self) -> None:
+        """Close the connection, so that the body cannot be taken for complete."""
+        ...
+
+    @property
+    def begun(self) -> bool:
+        """Whether the head of an answer was given."""
+        ...
+
+
 class AuditLog(Protocol):
     """Where every decision is written down."""
 
@@ -86,4 +132,16 @@ class AuditLog(Protocol):
         Raises:
             OSError: it was not written; the proxy stops serving until it can.
         """
+        ...
+
+
+class Meter(Protocol):
+    """What operators watch."""
+
+    def answered(self, verb: str, resource: str, code: int, seconds: float) -> None:
+        """Count a request that ended; `verb` and `resource` are of closed sets."""
+        ...
+
+    def watching(self, change: int) -> None:
+        """Count a watch that was opened (+1) or has ended (-1)."""
         ...

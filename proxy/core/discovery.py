@@ -34,6 +34,8 @@ _SCHEMAS: Final = {
     Document.OPENAPI_V3_CORE: SECRETS,
     Document.OPENAPI_V3_GROUP_VERSION: HOSTCLAIMS,
 }
+LEARNT: Final = frozenset({Document.VERSION, Document.OPENAPI_V3, *_SCHEMAS})
+"""The documents that are the apiserver's own, cut down; the same for every caller."""
 _VERBS: Final = sorted(verb.value for verb in Verb)
 
 

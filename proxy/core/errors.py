@@ -102,6 +102,13 @@ class NotAcceptable(Refused):
     reason = "NotAcceptable"
 
 
+class RequestTimeout(Refused):
+    """The caller took too long to send its request."""
+
+    code = 408
+    reason = "Timeout"
+
+
 class Conflict(Refused):
     """The object moved under the writer."""
 
@@ -149,6 +156,20 @@ class TooManyRequests(Refused):
 
     code = 429
     reason = "TooManyRequests"
+
+
+class HeadersTooLarge(Refused):
+    """A request line or header over the bound (RFC 6585, 5)."""
+
+    code = 431
+    reason = "BadRequest"
+
+
+class InternalError(Refused):
+    """A fault of ours. What it was is for the log alone."""
+
+    code = 500
+    reason = "InternalError"
 
 
 class BadGateway(Refused):

@@ -12,7 +12,7 @@ from proxy.core.narrowing import STAMP, STAMPED
 from proxy.core.wire import Headers, Reply
 
 _KEPT: Final = frozenset(
-    {"content-type", "content-encoding", "cache-control", "retry-after", "warning"}
+    {"content-type", "content-encoding", "cache-control", "retry-after", "vary", "warning"}
 )
 
 

@@ -1,0 +1,50 @@
+"""What operators watch: Prometheus metrics, in a registry of the proxy's own."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.process_collector import ProcessCollector
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+class Metrics:
+    """The port `Meter`, and the page that shows what it counted."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._requests = Counter(
+            "hostclaim_proxy_requests",
+            "Requests answered, by verb, resource and code.",
+            ("verb", "resource", "code"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "hostclaim_proxy_request_duration_seconds",
+            "From the head of a request to the end of its answer, watches left out.",
+            ("verb", "resource"),
+            registry=self._registry,
+        )
+        self._watches = Gauge(
+            "hostclaim_proxy_open_watches", "Watches open now.", registry=self._registry
+        )
+
+    def answered(self, verb: str, resource: str, code: int, seconds: float) -> None:
+        """As the port says."""
+        self._requests.labels(verb, resource, str(code)).inc()
+        if verb != "watch":
+            self._seconds.labels(verb, resource).observe(seconds)
+
+    def watching(self, change: int) -> None:
+        """As the port says."""
+        self._watches.inc(change)
+
+    def show(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        """Show a number that somebody else keeps, read when the page is."""
+        Gauge(name, help_text, registry=self._registry).set_function(read)
+
+    def page(self) -> bytes:
+        """The page in Prometheus' text format."""
+        return generate_latest(self._registry)

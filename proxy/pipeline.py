@@ -1,0 +1,309 @@
+"""The life of one request: who asks, what, may they, and then what they get.
+
+The whole order can be read in `_serve`. A denial ends it before anything is
+sent upstream, and every way out writes exactly one audit record.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from cachetools import TTLCache
+
+from proxy.core import answer, attributes, audit, discovery, entitlement, filtering, status
+from proxy.core.attributes import (
+    DiscoveryRequest,
+    Document,
+    RequestInfo,
+    ResourceRequest,
+    ReviewRequest,
+    Verb,
+)
+from proxy.core.audit import Trail
+from proxy.core.conversation import Conversation, Forward, Outcome
+from proxy.core.entitlement import Allow, Deny
+from proxy.core.errors import InternalError, Refused, TooManyRequests, Unavailable
+from proxy.core.narrowing import Call
+from proxy.core.policy import RuleSet
+from proxy.core.wire import Headers, RawRequest, Reply
+from proxy.ports import (
+    AuditLog,
+    Authenticator,
+    Client,
+    ClientGone,
+    Clock,
+    Entitlements,
+    Meter,
+    Stream,
+    Upstream,
+)
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 3 * 1024 * 1024
+"""Bytes; what the apiserver itself takes (apiserver, `MaxRequestBodyBytes`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much at once. `requests` and `watches` are counts, over all tenants."""
+
+    requests: int = 400
+    watches: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Who serves each port; `app` fills it in."""
+
+    authenticator: Authenticator
+    entitlements: Entitlements
+    upstream: Upstream
+    audit_log: AuditLog
+    meter: Meter
+    clock: Clock
+    new_id: Callable[[], str]
+
+
+class Pipeline:
+    """Serves requests, with what `app` gives it."""
+
+    def __init__(self, ports: Ports, limits: Limits) -> None:
+        self._authenticator = ports.authenticator
+        self._entitlements = ports.entitlements
+        self._upstream = ports.upstream
+        self._audit_log = ports.audit_log
+        self._meter = ports.meter
+        self._clock = ports.clock
+        self._new_id = ports.new_id
+        self._limits = limits
+        self._in_flight = 0
+        self._watches: dict[asyncio.Timeout, Allow] = {}
+        self._draining = False
+        self._audit_works = True
+        # The apiserver's descriptions of itself are large and the same for all.
+        self._documents: TTLCache[Document, Reply] = TTLCache(maxsize=16, ttl=60, timer=self._clock)
+        self._deciding_anew: set[asyncio.Task[None]] = set()
+        self._entitlements.subscribe(self._decide_anew_soon)
+
+    @property
+    def audit_works(self) -> bool:
+        """Whether the last audit record was written; for readiness."""
+        return self._audit_works
+
+    async def serve(self, raw: RawRequest, client: Client) -> None:
+        """Answer one request. Raises nothing but cancellation, when the client has left."""
+        trail = Trail(self._new_id(), raw, self._clock())
+        try:
+            await self._serve_or_refuse(trail, client)
+        except asyncio.CancelledError:
+            trail.code = trail.code or audit.CLIENT_GONE
+            raise
+        except ClientGone:
+            trail.code = trail.code or audit.CLIENT_GONE
+        finally:
+            self._record(trail)
+
+    async def malformed(self, refused: Refused, peer: str, client: Client) -> None:
+        """Answer bytes that are no HTTP request at all."""
+        trail = Trail(self._new_id(), RawRequest("", "", (), peer), self._clock())
+        try:
+            await self._refuse(refused, trail, client)
+        except ClientGone:
+            trail.message = refused.message
+        finally:
+            self._record(trail)
+
+    async def _serve_or_refuse(self, trail: Trail, client: Client) -> None:
+        try:
+            await self._serve(trail, client)
+        except Refused as refused:
+            await self._refuse(refused, trail, client)
+        except ClientGone:
+            raise
+        except Exception:
+            # A fault of ours: said to the log in full and to the client not at all.
+            log.exception("request %s failed", trail.audit_id)
+            await self._refuse(InternalError("internal error"), trail, client)
+
+    async def _serve(self, trail: Trail, client: Client) -> None:
+        """The order of things. Each step's type proves that the one before did its work."""
+        self._check_audit()
+        identity = trail.identity = await self._authenticator.authenticate(trail.raw)
+        request = trail.request = attributes.parse(trail.raw)
+        rules = await self._entitlements.rules(identity)
+        decision = trail.decision = entitlement.authorize(identity, request, rules)
+        if isinstance(decision, Deny):
+            raise status.denied(decision)
+        async with self._admit(request):
+            body = await client.body(MAX_BODY)
+            call = Call(decision, trail.raw, trail.audit_id, body)
+            outcome = await self._outcome(call, request, rules)
+            await self._give(outcome, decision, trail, client)
+
+    async def _outcome(self, call: Call, request: RequestInfo, rules: RuleSet) -> Outcome:
+        """Find the answer, or remember it where it is the same for everybody."""
+        if not isinstance(request, DiscoveryRequest) or request.document not in discovery.LEARNT:
+            return await self._converse(answer.begin(call, rules))
+        if known := self._documents.get(request.document):
+            return known
+        learnt = await self._converse(answer.begin(call, rules))
+        if isinstance(learnt, Reply):
+            self._documents[request.document] = learnt
+        return learnt
+
+    async def _converse(self, conversation: Conversation) -> Outcome:
+        """Ask upstream what the conversation asks, until it knows what to answer."""
+        try:
+            asked = next(conversation)
+            while True:
+                reply = await self._upstream.ask(asked)
+                filtering.check(reply.code)
+                asked = conversation.send(reply)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
+        finally:
+            conversation.close()
+
+    async def _give(self, outcome: Outcome, allow: Allow, trail: Trail, client: Client) -> None:
+        match outcome:
+            case Reply():
+                trail.code = outcome.code
+                await client.send(_signed(outcome, filtering.headers(outcome.headers), trail))
+            case Forward(request=request):
+                async with self._upstream.stream(request) as stream:
+                    filtering.check(stream.code)
+                    trail.code = stream.code
+                    await self._relay(stream, allow, trail, client)
+
+    async def _relay(self, stream: Stream, allow: Allow, trail: Trail, client: Client) -> None:
+        head = (*filtering.headers(stream.headers), ("Audit-Id", trail.audit_id))
+        await client.begin(stream.code, head)
+        whole = True
+        try:
+            async with self._until_not_allowed(allow):
+                async for chunk in stream.chunks():
+                    await client.write(chunk)
+                    whole = chunk.endswith(b"\n")
+        except TimeoutError:
+            # The decision behind a watch ended. Between two events the client
+            # sees a watch that ran its time; within one, a broken connection.
+            if not whole:
+                client.abort()
+                return
+        except Refused as refused:
+            # The head is gone, so the only way left to say it is to break off.
+            trail.message = refused.message
+            client.abort()
+            return
+        await client.end()
+
+    @asynccontextmanager
+    async def _admit(self, request: RequestInfo) -> AsyncIterator[None]:
+        """Bound how much is under way, watches apart from requests that end."""
+        watch = _is_watch(request)
+        if watch and len(self._watches) >= self._limits.watches:
+            raise TooManyRequests("too many watches are open", retry_after=5)
+        if watch and self._draining:
+            raise Unavailable("the proxy is about to stop", retry_after=1)
+        if not watch and self._in_flight >= self._limits.requests:
+            raise TooManyRequests("too many requests at once", retry_after=1)
+        self._in_flight += not watch
+        try:
+            yield
+        finally:
+            self._in_flight -= not watch
+
+    @asynccontextmanager
+    async def _until_not_allowed(self, allow: Allow) -> AsyncIterator[None]:
+        """Let an open watch go on only while its token lives and the policies allow it."""
+        if not _is_watch(allow.request):
+            yield
+            return
+        left = allow.identity.expires - self._clock()
+        async with asyncio.timeout(left) as scope:
+            self._watches[scope] = allow
+            self._meter.watching(+1)
+            try:
+                yield
+            finally:
+                del self._watches[scope]
+                self._meter.watching(-1)
+
+    def _decide_anew_soon(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._decide_anew())
+        self._deciding_anew.add(task)
+        task.add_done_callback(self._deciding_anew.discard)
+
+    async def _decide_anew(self) -> None:
+        """Decide every open watch again, by the rules as they are now."""
+        for scope, allow in list(self._watches.items()):
+            try:
+                rules = await self._entitlements.rules(allow.identity)
+                decision = entitlement.authorize(allow.identity, allow.request, rules)
+            except Refused:
+                # Nobody can tell whether it is still allowed, so it is not.
+                decision = None
+            if not isinstance(decision, Allow):
+                self._end_watch(scope)
+
+    def _end_watch(self, scope: asyncio.Timeout) -> None:
+        # It may have ended by itself while others were decided.
+        if scope in self._watches:
+            scope.reschedule(asyncio.get_running_loop().time())
+
+    def drain(self) -> None:
+        """End the watches, cleanly, and open no more: the process is about to stop."""
+        self._draining = True
+        for scope in list(self._watches):
+            self._end_watch(scope)
+
+    async def _refuse(self, refused: Refused, trail: Trail, client: Client) -> None:
+        if client.begun:
+            trail.message = refused.message
+            client.abort()
+            return
+        trail.code, trail.message = refused.code, refused.message
+        reply = status.reply(refused)
+        await client.send(_signed(reply, reply.headers, trail))
+
+    def _check_audit(self) -> None:
+        """Serve nobody unseen: after a record was lost, one must be written first."""
+        if self._audit_works:
+            return
+        raise Unavailable("the audit log cannot be written", retry_after=5)
+
+    def _record(self, trail: Trail) -> None:
+        now = self._clock()
+        try:
+            self._audit_log.write(audit.event(trail, now))
+            self._audit_works = True
+        except OSError:
+            log.exception("the audit log cannot be written")
+            self._audit_works = False
+        verb, resource = _labels(trail.request)
+        self._meter.answered(verb, resource, trail.code, now - trail.received)
+
+
+def _signed(reply: Reply, headers: Headers, trail: Trail) -> Reply:
+    """The answer with the id under which its audit record is found."""
+    return Reply(reply.code, (*headers, ("Audit-Id", trail.audit_id)), reply.body)
+
+
+def _is_watch(request: RequestInfo) -> bool:
+    return isinstance(request, ResourceRequest) and request.verb is Verb.WATCH
+
+
+def _labels(request: RequestInfo | None) -> tuple[str, str]:
+    match request:
+        case ResourceRequest(verb=verb, resource=resource):
+            return verb.value, resource.plural
+        case DiscoveryRequest():
+            return "get", "discovery"
+        case ReviewRequest(review=review):
+            return "create", review.value.rpartition("/")[2]
+        case None:
+            return "", ""
