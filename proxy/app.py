@@ -1,0 +1,234 @@
+"""The composition root: the only module that knows everything.
+
+Builds the rooms from the settings, starts them in order, and stops them in
+the order in which nothing is lost.
+"""
+
+import asyncio
+import logging
+import os
+import ssl
+import time
+import uuid
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from proxy.core.identity import IssuerRules
+from proxy.edge.auditlog import JsonLines
+from proxy.edge.jwks import IssuerConfig, TokenVerifier
+from proxy.edge.management import Check, Management
+from proxy.edge.metrics import CONTENT_TYPE, Metrics
+from proxy.edge.policyfiles import PolicyError, PolicyFiles
+from proxy.edge.server import Bounds, Server, tls_context
+from proxy.edge.upstream import ApiServer, ClusterAccess, ClusterError, Timeouts
+from proxy.pipeline import Limits, Pipeline, Ports
+from proxy.settings import IssuerSettings, Settings
+
+log = logging.getLogger(__name__)
+
+# How often the certificate's files are looked at.
+_CERTIFICATE_SECONDS = 10
+
+
+class StartError(Exception):
+    """The proxy cannot start; the message says what to mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a running proxy listens."""
+
+    port: int
+    management_port: int
+
+
+class App:
+    """One proxy: built from settings, started, and stopped."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Build everything that needs no I/O beyond reading files.
+
+        Raises:
+            StartError: a file or a value in the settings cannot be used.
+        """
+        self._settings = settings
+        self._stopping = False
+        self._metrics = Metrics()
+        try:
+            self._tls = tls_context(settings.server.cert_file, settings.server.key_file)
+            self._verifier = TokenVerifier(_issuer(issuer) for issuer in settings.issuers)
+            self._policies = PolicyFiles(
+                settings.policies.paths, interval=settings.policies.poll_seconds
+            )
+            self._audit = JsonLines(settings.audit.file)
+        except PolicyError as exc:
+            raise StartError(str(exc)) from exc
+        except (OSError, ssl.SSLError) as exc:
+            raise StartError(f"server.certFile, server.keyFile or audit.file: {exc}") from exc
+        except ValueError as exc:
+            raise StartError(f"issuers: {exc}") from exc
+        cluster = settings.cluster
+        self._upstream = ApiServer(
+            ClusterAccess(cluster.kubeconfig, cluster.context),
+            Timeouts(connect=cluster.connect_seconds, answer=cluster.answer_seconds),
+        )
+        self._pipeline = Pipeline(
+            Ports(
+                authenticator=self._verifier,
+                entitlements=self._policies,
+                upstream=self._upstream,
+                audit_log=self._audit,
+                meter=self._metrics,
+                clock=time.time,
+                new_id=lambda: str(uuid.uuid4()),
+            ),
+            Limits(settings.server.max_requests, settings.server.max_watches),
+        )
+        self._server = Server(
+            self._pipeline,
+            self._tls,
+            Bounds(
+                idle=settings.server.idle_seconds,
+                body=settings.server.body_seconds,
+                connections=settings.server.max_connections,
+            ),
+        )
+        self._management = Management(self._checks(), lambda: (self._metrics.page(), CONTENT_TYPE))
+        self._stack = AsyncExitStack()
+
+    async def start(self) -> Addresses:
+        """Start, tenants last; what was begun is undone if something cannot start.
+
+        Raises:
+            StartError: an address or the cluster's credentials cannot be had.
+        """
+        settings = self._settings
+        async with AsyncExitStack() as stack:
+            stack.callback(self._audit.close)
+            try:
+                stack.push_async_callback(self._upstream.close)
+                await self._upstream.start()
+                stack.push_async_callback(self._verifier.close)
+                await self._verifier.start()
+                self._background(stack, self._policies.run())
+                self._background(stack, self._follow_certificate())
+                management = settings.management.address
+                stack.push_async_callback(self._management.stop)
+                management_port = await self._management.start(management.host, management.port)
+                address = settings.server.address
+                port = await self._server.start(address.host, address.port)
+            except ClusterError as exc:
+                raise StartError(str(exc)) from exc
+            except OSError as exc:
+                raise StartError(f"server.address or management.address: {exc}") from exc
+            self._show_metrics()
+            self._stack = stack.pop_all()
+        return Addresses(port, management_port)
+
+    async def stop(self) -> None:
+        """Drain: not ready, no new connections, watches end, requests finish; then close."""
+        shutdown = self._settings.shutdown
+        self._stopping = True
+        await asyncio.sleep(shutdown.delay_seconds)
+        self._pipeline.drain()
+        await self._server.stop(shutdown.grace_seconds)
+        await self._stack.aclose()
+
+    def reopen_logs(self) -> None:
+        """Start a new audit file under the same name."""
+        self._audit.reopen()
+
+    def _checks(self) -> dict[str, Check]:
+        """What must hold before tenants are sent here; each says what is wrong, or nothing."""
+        checks: dict[str, Check] = {
+            "shutdown": _plain(lambda: "stopping" if self._stopping else ""),
+            "audit": _plain(
+                lambda: "" if self._pipeline.audit_works else "records cannot be written"
+            ),
+            "cluster": self._check_cluster,
+        }
+        for issuer in self._settings.issuers:
+            checks[f"issuer-{issuer.name}"] = self._check_of_issuer(issuer.name)
+        return checks
+
+    def _check_of_issuer(self, name: str) -> Check:
+        return _plain(lambda: self._verifier.ready()[name])
+
+    async def _check_cluster(self) -> str:
+        return "" if await self._upstream.reachable() else "the apiserver does not answer"
+
+    def _show_metrics(self) -> None:
+        show = self._metrics.show
+        show(
+            "hostclaim_proxy_upstream_requests",
+            "Requests sent to the apiserver since the start.",
+            lambda: self._upstream.sent,
+        )
+
+    def _background(self, stack: AsyncExitStack, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+
+        async def end() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        stack.push_async_callback(end)
+
+    async def _follow_certificate(self) -> None:
+        """Use a renewed certificate for new connections; a broken one is not taken."""
+        server = self._settings.server
+        files = (server.cert_file, server.key_file)
+        seen = _stamps(files)
+        while True:
+            await asyncio.sleep(_CERTIFICATE_SECONDS)
+            now = _stamps(files)
+            if now == seen:
+                continue
+            try:
+                # First into a context of its own: half of a pair must not reach the live one.
+                tls_context(*files)
+                self._tls.load_cert_chain(*files)
+            except (OSError, ssl.SSLError) as exc:
+                log.warning("the renewed certificate cannot be used, keeping the last: %s", exc)
+            else:
+                seen = now
+                log.info("the certificate was renewed")
+
+
+def _issuer(settings: IssuerSettings) -> IssuerConfig:
+    rules = IssuerRules(
+        name=settings.name,
+        url=settings.url,
+        audiences=settings.audiences,
+        username_claim=settings.claims.username,
+        groups_claim=settings.claims.groups,
+        client_claim=settings.claims.client,
+        required_claims=settings.required_claims,
+        authorized_parties=settings.authorized_parties,
+        max_lifetime=settings.max_token_lifetime_seconds,
+    )
+    return IssuerConfig(
+        rules=rules,
+        algorithms=settings.algorithms,
+        discovery_url=settings.discovery_url,
+        ca_file=settings.ca_file,
+        refresh_interval=settings.refresh_seconds,
+        max_stale=settings.max_stale_seconds,
+    )
+
+
+def _plain(check: Callable[[], str]) -> Check:
+    async def checked() -> str:
+        return check()
+
+    return checked
+
+
+def _stamps(files: tuple[Path, ...]) -> tuple[tuple[int, int], ...]:
+    """What changes when a file is written anew or a symlink is swapped."""
+    try:
+        return tuple((found.st_mtime_ns, found.st_ino) for found in map(os.stat, files))
+    except OSError:
+        return ()

@@ -1,0 +1,238 @@
+"""How it is set up: one file and the environment, read once into frozen settings.
+
+Nothing that matters for safety has a default: an issuer, its audience, a
+certificate, a policy. An unknown field, in the file or in the environment, is
+an error, since a misspelt restriction restricts nothing.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+API_VERSION = "hostclaim-proxy.metal3.io/v1alpha1"
+KIND = "ProxyConfiguration"
+
+ENVIRONMENT_PREFIX = "HOSTCLAIM_PROXY__"
+"""`HOSTCLAIM_PROXY__SERVER__ADDRESS` overrides `server.address`.
+
+Two underscores, so that what Kubernetes sets for a Service of that name
+(`HOSTCLAIM_PROXY_SERVICE_HOST` and so on) is not meant.
+"""
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message has a line for each fault, naming the field."""
+
+
+def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
+    """A relative path counts from the folder of the configuration file."""
+    return Path((info.context or {}).get("folder", ".")) / path
+
+
+def _address(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    host, _, port = value.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit():
+        raise ValueError("must be HOST:PORT, such as 0.0.0.0:8443 or [::1]:8443")
+    return {"host": host.strip("[]"), "port": int(port)}
+
+
+FilePath = Annotated[Path, AfterValidator(_beside_the_file)]
+Seconds = Annotated[float, Field(gt=0, le=86_400 * 366)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class Address(_Section):
+    """Where to listen. Port 0 lets the system choose."""
+
+    host: str
+    port: int = Field(ge=0, le=65535)
+
+
+_Address = Annotated[Address, BeforeValidator(_address)]
+
+
+class ServerSettings(_Section):
+    """The tenants' listener. The files are read again when they change."""
+
+    address: _Address = Address(host="0.0.0.0", port=8443)
+    cert_file: FilePath
+    key_file: FilePath
+    idle_seconds: Seconds = 75
+    body_seconds: Seconds = 60
+    max_connections: int = Field(default=10_000, gt=0)
+    max_requests: int = Field(default=400, gt=0)
+    max_watches: int = Field(default=10_000, gt=0)
+
+
+class ManagementSettings(_Section):
+    """The operators' listener: `/livez`, `/readyz`, `/metrics`."""
+
+    address: _Address = Address(host="127.0.0.1", port=8081)
+
+
+class ClusterSettings(_Section):
+    """The BMH cluster, as the proxy's own service account."""
+
+    kubeconfig: FilePath | None = None
+    context: str | None = None
+    in_cluster: bool = False
+    connect_seconds: Seconds = 5
+    answer_seconds: Seconds = 65
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        if (self.kubeconfig is None) is not self.in_cluster:
+            raise ValueError("give one of `kubeconfig: FILE` and `inCluster: true`")
+        if self.context is not None and self.kubeconfig is None:
+            raise ValueError("`context` needs a `kubeconfig`")
+        return self
+
+
+class ClaimSettings(_Section):
+    """Which claims hold the name, the groups and the client."""
+
+    username: str = "sub"
+    groups: str = "groups"
+    client: str = "azp"
+
+
+class IssuerSettings(_Section):
+    """One OIDC issuer that is trusted to say who somebody is."""
+
+    name: str
+    url: str
+    audiences: tuple[str, ...] = Field(min_length=1)
+    algorithms: tuple[str, ...] = ("RS256", "ES256")
+    discovery_url: str = ""
+    ca_file: FilePath | None = None
+    claims: ClaimSettings = ClaimSettings()
+    required_claims: dict[str, str] = {}
+    authorized_parties: tuple[str, ...] = ()
+    max_token_lifetime_seconds: Seconds = 86_400
+    refresh_seconds: Seconds = 300
+    max_stale_seconds: Seconds = 3600
+
+
+class PolicySettings(_Section):
+    """The policy files: each path is a file or a folder of them."""
+
+    paths: tuple[FilePath, ...] = Field(min_length=1)
+    poll_seconds: Seconds = 1
+
+
+class AuditSettings(_Section):
+    """Where audit records go: a file, or standard output without one."""
+
+    file: FilePath | None = None
+
+
+class ShutdownSettings(_Section):
+    """What happens between SIGTERM and the end.
+
+    For `delaySeconds` the proxy only says that it is not ready, so that load
+    balancers stop sending; then requests have `graceSeconds` to finish.
+    """
+
+    delay_seconds: float = Field(default=0, ge=0, le=600)
+    grace_seconds: Seconds = 30
+
+
+class Settings(_Section):
+    """Everything `hostclaim-proxy serve` needs to know."""
+
+    api_version: Literal["hostclaim-proxy.metal3.io/v1alpha1"]
+    kind: Literal["ProxyConfiguration"]
+    server: ServerSettings
+    management: ManagementSettings = ManagementSettings()
+    cluster: ClusterSettings
+    issuers: tuple[IssuerSettings, ...] = Field(min_length=1)
+    policies: PolicySettings
+    audit: AuditSettings = AuditSettings()
+    shutdown: ShutdownSettings = ShutdownSettings()
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the configuration file, then what the environment overrides.
+
+    Raises:
+        SettingsError: the file cannot be read, or a field is missing, unknown or wrong.
+    """
+    tree = _read(path)
+    for name, value in environ.items():
+        if name.startswith(ENVIRONMENT_PREFIX):
+            _override(tree, name, value)
+    try:
+        return Settings.model_validate(tree, context={"folder": str(path.resolve().parent)})
+    except ValidationError as exc:
+        faults = [f"{_field(error['loc'])}: {_say(error['msg'])}" for error in exc.errors()]
+        raise SettingsError("\n".join(f"{path}: {fault}" for fault in faults)) from exc
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.load(path.read_bytes(), _StrictLoader)  # noqa: S506 - a SafeLoader
+    except OSError as exc:
+        raise SettingsError(f"{path}: cannot be read: {exc.strerror}") from exc
+    except (yaml.YAMLError, ValueError, RecursionError) as exc:
+        raise SettingsError(f"{path}: is not YAML: {' '.join(str(exc).split())}") from exc
+    if not isinstance(tree, dict):
+        raise SettingsError(f"{path}: must hold `apiVersion: {API_VERSION}`, `kind: {KIND}`, ...")
+    return tree
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """A key given twice would silently be one of the two."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"`{key}` is given twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def _override(tree: dict[str, Any], name: str, value: str) -> None:
+    *sections, field = (
+        to_camel(part.lower()) for part in name.removeprefix(ENVIRONMENT_PREFIX).split("__")
+    )
+    for section in sections:
+        child = tree.setdefault(section, {})
+        if not isinstance(child, dict):
+            raise SettingsError(f"{name}: `{section}` cannot be set from the environment")
+        tree = child
+    tree[field] = value
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in location)
+    return path.removeprefix(".") or "(top level)"
+
+
+def _say(message: str) -> str:
+    return {
+        "Extra inputs are not permitted": "unknown field",
+        "Field required": "is required",
+    }.get(message, message.removeprefix("Value error, "))
