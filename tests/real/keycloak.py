@@ -1,0 +1,264 @@
+"""Who says who somebody is: a real Keycloak with the realm of `realm.json`.
+
+Secrets and passwords are made up when it starts and gone when it stops: its database is in
+memory. It listens on loopback alone.
+"""
+
+import json
+import secrets
+import shutil
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import trustme
+
+from proxy.demo.process import ServerProcess, start_on_free_port
+
+REALM_FILE = Path(__file__).with_name("realm.json")
+PEOPLES_CLIENT = "kubectl"
+START_SECONDS = 240
+TIMEOUT = aiohttp.ClientTimeout(total=30)
+SIGNING_KEYS = {"providerId": "rsa-generated", "providerType": "org.keycloak.keys.KeyProvider"}
+ENVIRONMENT = {
+    "JAVA_OPTS_KC_HEAP": "-Xms64m -Xmx512m",
+    # It lives for a minute or two: compiling thoroughly would not pay.
+    "JAVA_OPTS_APPEND": "-XX:TieredStopAtLevel=1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a token endpoint answers with."""
+
+    access: str = field(repr=False)
+    refresh: str | None = field(repr=False)
+    id: str | None = field(repr=False)
+
+
+def private_copy(home: Path, directory: Path) -> Path:
+    """Copy a distribution into `directory` for one Keycloak to write to, and return its home.
+
+    The libraries, nearly all of it by size, are only read: a link will do.
+    """
+    libraries = home / "lib" / "lib"
+
+    def skip(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if Path(folder, name) in {libraries, home / "data"}]
+
+    copy = directory / "keycloak"
+    shutil.copytree(home, copy, ignore=skip)
+    (copy / "lib" / "lib").symlink_to(libraries.resolve())
+    return copy
+
+
+class Keycloak:
+    """One Keycloak in development mode, over TLS with a certificate of its own."""
+
+    def __init__(self, home: Path, directory: Path) -> None:
+        """Describe it; nothing happens before `start`.
+
+        Args:
+            home: an unpacked distribution that nobody else runs; Keycloak writes to it.
+            directory: where its certificate and log go.
+        """
+        realm = json.loads(REALM_FILE.read_text())
+        self._home = home.resolve()
+        self._directory = directory.resolve()
+        self._admin_password = secrets.token_urlsafe()
+        self._realm = realm["realm"]
+        self._process: ServerProcess | None = None
+        self._url = ""
+        self.client_secrets: Mapping[str, str] = {
+            client["clientId"]: secrets.token_urlsafe()
+            for client in realm["clients"]
+            if not client.get("publicClient")
+        }
+        self.passwords: Mapping[str, str] = {
+            user["username"]: secrets.token_urlsafe()
+            for user in realm["users"]
+            if "serviceAccountClientId" not in user
+        }
+
+    @property
+    def issuer(self) -> str:
+        """The realm's issuer, `https://127.0.0.1:PORT/realms/metal3`, once it runs."""
+        return f"{self._url}/realms/{self._realm}"
+
+    @property
+    def ca_file(self) -> Path:
+        """The PEM bundle that its certificate is verified with."""
+        return self._directory / "keycloak-ca.crt"
+
+    async def start(self) -> None:
+        """Return once the realm is there.
+
+        Raises:
+            StartError: it ended, or was not ready in time. Nothing is left running.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._write_certificate()
+        self._process, port = await start_on_free_port(
+            self._make, self._is_ready, seconds=START_SECONDS
+        )
+        self._url = _url(port)
+        try:
+            await self.admin("POST", "/realms", self._realm_with_secrets())
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """End it; harmless when it does not run."""
+        if self._process is not None:
+            await self._process.stop()
+
+    async def tokens_of_client(self, client: str) -> Tokens:
+        """Get tokens for a client's service account (client credentials)."""
+        return await self._tokens(
+            self.issuer,
+            {
+                "grant_type": "client_credentials",
+                "client_id": client,
+                "client_secret": self.client_secrets[client],
+            },
+        )
+
+    async def tokens_of_person(self, username: str) -> Tokens:
+        """Get tokens for a person, who logs in with name and password."""
+        return await self._tokens(
+            self.issuer,
+            {
+                "grant_type": "password",
+                "client_id": PEOPLES_CLIENT,
+                "username": username,
+                "password": self.passwords[username],
+            },
+        )
+
+    async def set_enabled(self, username: str, *, enabled: bool) -> None:
+        """Let a person log in, or no longer."""
+        (user,) = await self.admin(
+            "GET", f"/realms/{self._realm}/users?username={username}&exact=true"
+        )
+        await self.admin(
+            "PUT", f"/realms/{self._realm}/users/{user['id']}", user | {"enabled": enabled}
+        )
+
+    async def add_signing_key(self) -> None:
+        """Sign with a new key from now on; the old ones are still published."""
+        priorities = [int(key["config"]["priority"][0]) for key in await self._signing_keys()]
+        config = {"priority": [str(max(priorities) + 1)], "algorithm": ["RS256"]}
+        await self.admin(
+            "POST",
+            f"/realms/{self._realm}/components",
+            {"name": "rotated", "config": config, **SIGNING_KEYS},
+        )
+
+    async def drop_old_signing_keys(self) -> None:
+        """Publish only the key that is signed with: older tokens are no longer good."""
+        *old, _ = sorted(
+            await self._signing_keys(), key=lambda key: int(key["config"]["priority"][0])
+        )
+        for key in old:
+            await self.admin("DELETE", f"/realms/{self._realm}/components/{key['id']}")
+
+    async def admin(self, method: str, path: str, body: object = None) -> Any:
+        """Call the admin API, and return its answer as JSON.
+
+        Args:
+            method: as in HTTP.
+            path: what follows `/admin`, query included.
+            body: sent as JSON, when there is one.
+
+        Raises:
+            aiohttp.ClientResponseError: it was refused.
+        """
+        tokens = await self._tokens(
+            f"{self._url}/realms/master",
+            {
+                "grant_type": "password",
+                "client_id": "admin-cli",
+                "username": "admin",
+                "password": self._admin_password,
+            },
+        )
+        headers = {"Authorization": f"Bearer {tokens.access}"}
+        async with self._session() as session:
+            url = f"{self._url}/admin{path}"
+            async with session.request(method, url, json=body, headers=headers) as answer:
+                return json.loads(await answer.read() or "null")
+
+    def _make(self, port: int) -> ServerProcess:
+        flags = {
+            "db": "dev-mem",
+            "hostname": _url(port),
+            "http-host": "127.0.0.1",
+            # Development mode listens without TLS as well, whatever it is told.
+            "http-port": 0,
+            "https-port": port,
+            "https-certificate-file": self._directory / "keycloak.crt",
+            "https-certificate-key-file": self._directory / "keycloak.key",
+        }
+        return ServerProcess(
+            [self._home / "bin/kc.sh", "start-dev", *(f"--{k}={v}" for k, v in flags.items())],
+            log=self._directory / "keycloak.log",
+            directory=self._directory,
+            environment=ENVIRONMENT
+            | {
+                "KC_BOOTSTRAP_ADMIN_USERNAME": "admin",
+                "KC_BOOTSTRAP_ADMIN_PASSWORD": self._admin_password,
+            },
+        )
+
+    async def _is_ready(self, port: int) -> bool:
+        async with self._session() as session:
+            try:
+                async with session.get(f"{_url(port)}/realms/master"):
+                    return True
+            except (aiohttp.ClientError, TimeoutError):
+                return False
+
+    async def _signing_keys(self) -> list[dict[str, Any]]:
+        kind = SIGNING_KEYS["providerType"]
+        keys = await self.admin("GET", f"/realms/{self._realm}/components?type={kind}")
+        return [key for key in keys if key["providerId"] == SIGNING_KEYS["providerId"]]
+
+    async def _tokens(self, issuer: str, grant: Mapping[str, str]) -> Tokens:
+        url = f"{issuer}/protocol/openid-connect/token"
+        form = {"scope": "openid", **grant}
+        async with self._session() as session, session.post(url, data=form) as answer:
+            found = await answer.json()
+        return Tokens(found["access_token"], found.get("refresh_token"), found.get("id_token"))
+
+    def _session(self) -> aiohttp.ClientSession:
+        """A session of the event loop that asks: callers come from more than one."""
+        tls = ssl.create_default_context(cafile=self.ca_file)
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls), timeout=TIMEOUT, raise_for_status=True
+        )
+
+    def _realm_with_secrets(self) -> Mapping[str, Any]:
+        realm: dict[str, Any] = json.loads(REALM_FILE.read_text())
+        for client in realm["clients"]:
+            if client["clientId"] in self.client_secrets:
+                client["secret"] = self.client_secrets[client["clientId"]]
+        for user in realm["users"]:
+            if user["username"] in self.passwords:
+                password = self.passwords[user["username"]]
+                user["credentials"] = [{"type": "password", "value": password}]
+        return realm
+
+    def _write_certificate(self) -> None:
+        ca = trustme.CA(organization_name="hostclaim-proxy tests Keycloak")
+        leaf = ca.issue_cert("127.0.0.1", "localhost")
+        ca.cert_pem.write_to_path(self.ca_file)
+        leaf.private_key_pem.write_to_path(self._directory / "keycloak.key")
+        leaf.cert_chain_pems[0].write_to_path(self._directory / "keycloak.crt")
+
+
+def _url(port: int) -> str:
+    return f"https://127.0.0.1:{port}"
