@@ -1,0 +1,143 @@
+"""What runs in the demo: a cluster, an issuer, a host controller, and the proxy in front.
+
+The proxy is the very one that `serve` runs, from the settings file in the demo's folder.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import trustme
+
+from proxy import settings
+from proxy.app import App
+from proxy.demo import files, provision
+from proxy.demo.access import Cluster, ClusterAccess
+from proxy.demo.cluster import EmbeddedCluster
+from proxy.demo.envtest import RealCluster
+from proxy.demo.files import TENANTS, Listening
+from proxy.demo.hosts import HostController, demo_hosts
+from proxy.demo.issuer import EmbeddedIssuer
+from proxy.demo.provision import PROXY_ACCOUNT, PROXY_NAMESPACE, Admin
+
+# Tokens live for five minutes; client-go reads a token file again every minute.
+_RENEW_SECONDS = 60
+_ESTABLISHED_SECONDS = 60
+
+
+@asynccontextmanager
+async def running(directory: Path, assets: Path | None) -> AsyncIterator[None]:
+    """Run everything, its files in `directory`, until the context is left.
+
+    The folder has to be there. With `assets`, one with etcd and kube-apiserver, the
+    cluster is a real one.
+    """
+    async with AsyncExitStack() as stack:
+        cluster = _cluster(directory, assets)
+        stack.push_async_callback(cluster.stop)
+        access = await cluster.start()
+        await set_up(access, directory, real=assets is not None)
+        issuer = EmbeddedIssuer(directory)
+        stack.push_async_callback(issuer.stop)
+        await issuer.start()
+        hosts = HostController(access.server, access.ca_file, access.admin_token)
+        stack.push_async_callback(hosts.stop)
+        await hosts.start()
+        config = write_proxy_files(directory, issuer.url, issuer.ca_file)
+        write_tenant_files(directory, issuer)
+        app = App(settings.load(config))
+        await app.start()
+        stack.push_async_callback(app.stop)
+        renewing = asyncio.create_task(_keep_tokens_fresh(directory, issuer))
+        stack.push_async_callback(_end, renewing)
+        yield
+
+
+async def set_up(access: ClusterAccess, directory: Path, *, real: bool) -> None:
+    """Do in the cluster what an infrastructure manager does, and write the two ways into it."""
+    async with Admin(access) as admin:
+        if real:
+            await _define(admin)
+        await admin.create(provision.namespaces())
+        await admin.create(provision.rights())
+        await admin.create(demo_hosts())
+        token = await admin.token(PROXY_NAMESPACE, PROXY_ACCOUNT)
+    for name, credential in (("admin", access.admin_token), ("proxy", token)):
+        text = files.kubeconfig(access.server, access.ca_file, {"token": credential}, name=name)
+        files.write(directory / f"{name}.kubeconfig", text)
+
+
+def write_proxy_files(directory: Path, issuer_url: str, issuer_ca: Path) -> Path:
+    """Write certificates, policies and settings; returns the settings file."""
+    authority = trustme.CA(organization_name="hostclaim-proxy demo")
+    authority.cert_pem.write_to_path(directory / "proxy-ca.crt")
+    server = authority.issue_cert("127.0.0.1", "localhost")
+    files.write(directory / "proxy.key", server.private_key_pem.bytes().decode())
+    files.write(
+        directory / "proxy.crt", "".join(pem.bytes().decode() for pem in server.cert_chain_pems)
+    )
+    files.write_policies(directory)
+    port, management_port = _free_ports(2)
+    listening = Listening(port, management_port, issuer_url, issuer_ca)
+    return files.write_settings(directory, listening)
+
+
+def write_tenant_files(directory: Path, issuer: EmbeddedIssuer) -> None:
+    """Write each tenant's kubeconfig, and the token file that it points at."""
+    loaded = settings.load(directory / "proxy.yaml")
+    server = f"https://127.0.0.1:{loaded.server.address.port}"
+    for tenant in TENANTS:
+        user = {"tokenFile": str((directory / f"{tenant.name}.token").resolve())}
+        text = files.kubeconfig(
+            server,
+            directory / "proxy-ca.crt",
+            user,
+            name=tenant.name,
+            namespace=tenant.namespace,
+        )
+        files.write(directory / f"{tenant.name}.kubeconfig", text)
+    _write_tokens(directory, issuer)
+
+
+def _cluster(directory: Path, assets: Path | None) -> Cluster:
+    if assets is not None:
+        return RealCluster(assets, directory / "cluster")
+    return EmbeddedCluster(directory)
+
+
+async def _define(admin: Admin) -> None:
+    definitions = provision.definitions()
+    await admin.create(definitions)
+    async with asyncio.timeout(_ESTABLISHED_SECONDS):
+        for definition in definitions:
+            while not await admin.established(definition["metadata"]["name"]):  # noqa: ASYNC110 - it is the apiserver's event
+                await asyncio.sleep(0.1)
+
+
+def _write_tokens(directory: Path, issuer: EmbeddedIssuer) -> None:
+    for tenant in TENANTS:
+        files.write(directory / f"{tenant.name}.token", issuer.token_for(tenant.client_id))
+
+
+async def _keep_tokens_fresh(directory: Path, issuer: EmbeddedIssuer) -> None:
+    while True:
+        await asyncio.sleep(_RENEW_SECONDS)
+        _write_tokens(directory, issuer)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _free_ports(count: int) -> tuple[int, ...]:
+    """Ports that were free a moment ago, so that files can name them before anybody listens."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return tuple(each.getsockname()[1] for each in sockets)
