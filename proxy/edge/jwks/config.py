@@ -19,7 +19,8 @@ class IssuerConfig:
     of the system's. Times are in seconds: keys are fetched every
     `refresh_interval`, and no sooner than `cooldown` after a fetch that failed
     or that an unknown key asked for; while they cannot be fetched, those at
-    hand are used until they are `max_stale` old.
+    hand are used until they are `max_stale` old. A fetch, metadata and keys
+    together, is given up after `fetch_timeout`.
 
     Raises:
         ValueError: the configuration could not work, or would not be safe.
@@ -32,6 +33,7 @@ class IssuerConfig:
     refresh_interval: float = 300
     max_stale: float = 3600
     cooldown: float = 10
+    fetch_timeout: float = 10
 
     def __post_init__(self) -> None:
         issuer = f"issuer `{self.rules.name}`"
@@ -44,6 +46,8 @@ class IssuerConfig:
             raise ValueError(
                 f"{issuer}: must hold: 0 < cooldown <= refresh_interval <= max_stale < infinity"
             )
+        if not 0 < self.fetch_timeout < float("inf"):
+            raise ValueError(f"{issuer}: fetch_timeout must be above 0 seconds")
 
     @property
     def name(self) -> str:

@@ -16,9 +16,6 @@ import aiohttp
 from proxy.edge.jwks.config import IssuerConfig, is_https
 from proxy.edge.jwks.keys import KeySet, KeySetError, read_keys
 
-FETCH_SECONDS = 10.0
-"""How long both documents together may take."""
-
 MAX_DOCUMENT = 1024 * 1024
 """The most bytes either document may have."""
 
@@ -37,14 +34,14 @@ async def fetch_keys(config: IssuerConfig) -> KeySet:
         FetchError: it did not answer, or not as an issuer would.
     """
     try:
-        async with asyncio.timeout(FETCH_SECONDS):
+        async with asyncio.timeout(config.fetch_timeout):
             trust = await _trust(config.ca_file)
             async with _session(trust) as session:
                 metadata = await _document(session, config.metadata_url)
                 jwks = await _document(session, _jwks_uri(metadata, config.rules.url))
         return read_keys(jwks, config.algorithms)
     except TimeoutError as exc:
-        raise FetchError(f"it did not answer within {FETCH_SECONDS:.0f} s") from exc
+        raise FetchError(f"it did not answer within {config.fetch_timeout:g} s") from exc
     except aiohttp.ClientError as exc:
         raise FetchError(_why(exc)) from exc
     except KeySetError as exc:

@@ -68,17 +68,24 @@ class FreshKeys:
         if self._keys is known and not self._failure:
             if self._flight is None and self._monotonic() - self._asked_at >= self.config.cooldown:
                 self._asked_at = self._monotonic()
-                self._begin()
+                self.begin()
             if self._flight is not None:
                 await asyncio.wait([self._flight])
         if self._keys is known and self._failure:
             raise self._unavailable()
         return await self.current()
 
+    def begin(self) -> asyncio.Task[None]:
+        """Fetch now, or join the fetch that is under way."""
+        if self._flight is None:
+            name = f"fetch keys of {self.config.name}"
+            self._flight = asyncio.create_task(self._fly(), name=name)
+        return self._flight
+
     async def keep_fresh(self) -> None:
         """Fetch now, and again and again until cancelled."""
         while True:
-            await asyncio.wait([self._flight or self._begin()])
+            await asyncio.wait([self.begin()])
             pause = self.config.cooldown if self._failure else self.config.refresh_interval
             await asyncio.sleep(pause)
 
@@ -104,10 +111,6 @@ class FreshKeys:
             f"the keys of issuer `{self.config.name}` cannot be fetched now",
             retry_after=math.ceil(self.config.cooldown),
         )
-
-    def _begin(self) -> asyncio.Task[None]:
-        self._flight = asyncio.create_task(self._fly(), name=f"keys of {self.config.name}")
-        return self._flight
 
     async def _fly(self) -> None:
         try:

@@ -80,6 +80,8 @@ class TokenVerifier:
 
     async def start(self) -> None:
         """Begin to fetch keys. Issuers that are away are asked until they answer."""
+        for issuer in self._issuers.values():
+            issuer.begin()  # not left to the task, so that the first request finds it under way
         self._tasks = tuple(
             asyncio.create_task(issuer.keep_fresh(), name=f"refresh {issuer.config.name}")
             for issuer in self._issuers.values()
