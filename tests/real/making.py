@@ -134,13 +134,17 @@ def _unzip(archive: Path, directory: Path) -> Path:
 
 
 def _partial(target: Path) -> Path:
-    """Name what is not finished, and clear away what an interrupted run left there."""
-    partial = target.with_name(f"{target.name}.partial")
-    if partial.is_dir():
-        shutil.rmtree(partial)
-    partial.unlink(missing_ok=True)
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    return partial
+    """Name what is not finished, and clear away what interrupted runs left.
+
+    No two runs use one name: what a killed run started may still be writing.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(f"{target.name}.*.partial"):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
+    return target.with_name(f"{target.name}.{os.getpid()}.partial")
 
 
 def _require(program: str, why: str) -> None:

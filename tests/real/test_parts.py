@@ -29,9 +29,10 @@ class Machine:
         self.programs = directory / "bin"
         self.programs.mkdir()
         self.compiled = directory / "compiled"
+        self.cache = directory / "cache"
         self._environment = {
             "PATH": str(self.programs),
-            "XDG_CACHE_HOME": str(directory / "cache"),
+            "XDG_CACHE_HOME": str(self.cache),
             "COMPILED": str(self.compiled),
         }
 
@@ -101,6 +102,7 @@ def test_what_was_interrupted_is_never_taken_for_finished(machine: Machine) -> N
     assert "out of memory" in machine.run("--require")[1]
     machine.has("go", COMPILES)
     assert "etcd            v1.2.3" in machine.run()[1]
+    assert not list(machine.cache.rglob("*.partial"))
 
 
 @pytest.mark.parametrize("part", [KUBE_APISERVER, ETCD])
