@@ -1,0 +1,182 @@
+"""The ports, served from memory: for tests that play the world around the pipeline."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from proxy.core.errors import TooLarge, Unauthenticated
+from proxy.core.identity import Identity
+from proxy.core.narrowing import UpstreamRequest
+from proxy.core.policy import RuleSet
+from proxy.core.wire import Headers, RawRequest, Reply
+from proxy.ports import ClientGone
+
+JSON: Headers = (("Content-Type", "application/json"),)
+
+
+class FakeAuthenticator:
+    """Knows who holds which token."""
+
+    def __init__(self, **identities: Identity) -> None:
+        self._identities = identities
+
+    async def authenticate(self, raw: RawRequest) -> Identity:
+        token = raw.value("Authorization").removeprefix("Bearer ")
+        if token not in self._identities:
+            raise Unauthenticated("send a bearer token")
+        return self._identities[token]
+
+
+class FakeEntitlements:
+    """Gives everybody the same rules, until a test sets others."""
+
+    def __init__(self, rules: RuleSet) -> None:
+        self._rules = rules
+        self._changed: list[Callable[[], None]] = []
+
+    async def rules(self, _: Identity) -> RuleSet:
+        return self._rules
+
+    def subscribe(self, changed: Callable[[], None]) -> None:
+        self._changed.append(changed)
+
+    def become(self, rules: RuleSet) -> None:
+        self._rules = rules
+        for changed in self._changed:
+            changed()
+
+
+@dataclass
+class FakeStream:
+    """An answer that a test feeds, piece by piece; None ends it, an exception breaks it."""
+
+    code: int = 200
+    headers: Headers = JSON
+    pieces: asyncio.Queue[bytes | Exception | None] = field(default_factory=asyncio.Queue)
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        while (piece := await self.pieces.get()) is not None:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+
+class FakeUpstream:
+    """Answers from a list, and remembers what it was sent."""
+
+    def __init__(self, *answers: Reply | FakeStream | Exception) -> None:
+        self._answers = list(answers)
+        self.sent: list[UpstreamRequest] = []
+
+    async def ask(self, request: UpstreamRequest) -> Reply:
+        self.sent.append(request)
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, Reply)
+        return answer
+
+    @asynccontextmanager
+    async def stream(self, request: UpstreamRequest) -> AsyncIterator[FakeStream]:
+        self.sent.append(request)
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, Reply):
+            stream = FakeStream(answer.code, answer.headers)
+            stream.pieces.put_nowait(answer.body)
+            stream.pieces.put_nowait(None)
+        else:
+            stream = answer
+        try:
+            yield stream
+        finally:
+            stream.closed.set()
+
+
+class FakeClient:
+    """A client that keeps what it is given. It leaves once `leaves` is set."""
+
+    def __init__(self, body: bytes = b"") -> None:
+        self._body = body
+        self.body_read = False
+        self.code = 0
+        self.headers: Headers = ()
+        self.received = b""
+        self.complete = False
+        self.aborted = False
+        self.leaves = False
+        self.started = asyncio.Event()
+        self._progress = asyncio.Event()
+
+    @property
+    def begun(self) -> bool:
+        return self.code != 0
+
+    async def body(self, limit: int) -> bytes:
+        self.body_read = True
+        if len(self._body) > limit:
+            raise TooLarge(f"the body is larger than {limit} bytes")
+        return self._body
+
+    async def send(self, reply: Reply) -> None:
+        await self.begin(reply.code, reply.headers)
+        await self.write(reply.body)
+        await self.end()
+
+    async def begin(self, code: int, headers: Headers) -> None:
+        assert not self.begun, "an answer has one head"
+        self.code, self.headers = code, headers
+        self.started.set()
+
+    async def write(self, chunk: bytes) -> None:
+        if self.leaves:
+            raise ClientGone
+        self.received += chunk
+        self._progress.set()
+
+    async def end(self) -> None:
+        self.complete = True
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    async def until_received(self, expected: bytes) -> None:
+        async with asyncio.timeout(5):
+            while self.received != expected:
+                self._progress.clear()
+                await self._progress.wait()
+
+    def header(self, name: str) -> str:
+        return Reply(self.code, self.headers, b"").header(name)
+
+
+class FakeAuditLog:
+    """Keeps the records; its disk is full while `full` is set."""
+
+    def __init__(self) -> None:
+        self.events: list[Mapping[str, Any]] = []
+        self.full = False
+
+    def write(self, event: Mapping[str, Any]) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        self.events.append(event)
+
+
+class FakeMeter:
+    """Keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[str, str, int]] = []
+        self.open_watches = 0
+
+    def answered(self, verb: str, resource: str, code: int, seconds: float) -> None:
+        assert seconds >= 0
+        self.answers.append((verb, resource, code))
+
+    def watching(self, change: int) -> None:
+        self.open_watches += change

@@ -1,0 +1,333 @@
+"""The life of one request, with the world around it played by fakes."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import pytest
+
+from proxy.core.attributes import Verb
+from proxy.core.errors import BadGateway, Unavailable
+from proxy.core.policy import Effect, Origin, Rule, RuleSet
+from proxy.core.wire import RawRequest, Reply
+from proxy.pipeline import Limits, Pipeline, Ports
+from tests.fakes import (
+    JSON,
+    FakeAuditLog,
+    FakeAuthenticator,
+    FakeClient,
+    FakeEntitlements,
+    FakeMeter,
+    FakeStream,
+    FakeUpstream,
+)
+from tests.identities import make_identity
+
+NOW = 1_700_000_000.0
+CLAIMS = "/apis/metal3.io/v1alpha1/namespaces/blue-dev/hostclaims"
+CLAIM = Reply(200, JSON, b'{"kind":"HostClaim"}\n')
+EVENT = b'{"type":"ADDED"}\n'
+EVERYTHING = RuleSet(
+    [
+        Rule(
+            Origin("blue.yaml", "blue", "spec.allow[0]", 9),
+            Effect.ALLOW,
+            frozenset((plural, verb) for plural in ("hostclaims", "secrets") for verb in Verb),
+            ("blue-dev",),
+        )
+    ]
+)
+NOTHING = RuleSet()
+
+
+@dataclass
+class World:
+    """A pipeline and all that is around it."""
+
+    upstream: FakeUpstream = field(default_factory=FakeUpstream)
+    entitlements: FakeEntitlements = field(default_factory=lambda: FakeEntitlements(EVERYTHING))
+    audit: FakeAuditLog = field(default_factory=FakeAuditLog)
+    meter: FakeMeter = field(default_factory=FakeMeter)
+    limits: Limits = field(default_factory=Limits)
+    expires: float = NOW + 300
+
+    def __post_init__(self) -> None:
+        ids = count(1)
+        alice = make_identity(expires=self.expires)
+        self.pipeline = Pipeline(
+            Ports(
+                authenticator=FakeAuthenticator(alice=alice),
+                entitlements=self.entitlements,
+                upstream=self.upstream,
+                audit_log=self.audit,
+                meter=self.meter,
+                clock=lambda: NOW,
+                new_id=lambda: f"audit-{next(ids)}",
+            ),
+            self.limits,
+        )
+
+    async def get(self, target: str, client: FakeClient | None = None) -> FakeClient:
+        return await self.ask("GET", target, client)
+
+    async def ask(
+        self, method: str, target: str, client: FakeClient | None = None, token: str = "alice"
+    ) -> FakeClient:
+        client = client or FakeClient()
+        headers = [("Authorization", f"Bearer {token}")]
+        if method in {"POST", "PUT"}:
+            headers.append(("Content-Length", "2"))
+        await self.pipeline.serve(RawRequest(method, target, tuple(headers), "192.0.2.7"), client)
+        return client
+
+    @property
+    def record(self) -> Any:
+        (record,) = self.audit.events
+        return record
+
+
+def status_of(client: FakeClient) -> Any:
+    return json.loads(client.received)
+
+
+async def test_an_allowed_request_gets_the_apiservers_answer() -> None:
+    world = World(FakeUpstream(CLAIM))
+    client = await world.get(f"{CLAIMS}/c1")
+    assert (client.code, client.received, client.complete) == (200, CLAIM.body, True)
+    assert [request.target for request in world.upstream.sent] == [f"{CLAIMS}/c1"]
+
+
+async def test_the_answer_the_record_and_the_upstream_request_share_an_id() -> None:
+    world = World(FakeUpstream(CLAIM))
+    client = await world.get(f"{CLAIMS}/c1")
+    assert client.header("Audit-Id") == "audit-1" == world.record["auditID"]
+    assert ("Audit-ID", "audit-1") in world.upstream.sent[0].headers
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "token", "code"),
+    [
+        ("GET", f"{CLAIMS}/c1", "mallory", 401),
+        ("GET", CLAIMS.replace("blue-dev", "red"), "alice", 403),
+        ("GET", "/api/v1/namespaces/blue-dev/pods", "alice", 403),
+        ("GET", f"{CLAIMS}/../secrets", "alice", 400),
+        ("POST", f"{CLAIMS}/c1", "alice", 405),
+    ],
+)
+async def test_a_refusal_sends_nothing_upstream_and_reads_no_body(
+    method: str, target: str, token: str, code: int
+) -> None:
+    world = World()
+    client = await world.ask(method, target, token=token)
+    assert (client.code, status_of(client)["code"]) == (code, code)
+    assert (world.upstream.sent, client.body_read) == ([], False)
+    assert world.record["responseStatus"]["code"] == code
+    assert world.record["annotations"]["authorization.k8s.io/decision"] == "forbid"
+
+
+async def test_a_401_says_how_to_authenticate() -> None:
+    client = await World().ask("GET", CLAIMS, token="mallory")
+    assert client.header("WWW-Authenticate").startswith("Bearer")
+
+
+async def test_a_denial_says_what_is_allowed() -> None:
+    client = await World().get(CLAIMS.replace("blue-dev", "red"))
+    assert "your namespaces are blue-dev" in status_of(client)["message"]
+
+
+async def test_the_record_names_the_rule_that_allowed() -> None:
+    world = World(FakeUpstream(CLAIM))
+    await world.get(f"{CLAIMS}/c1")
+    reason = world.record["annotations"]["authorization.k8s.io/reason"]
+    assert reason == "blue.yaml:9 blue spec.allow[0]"
+
+
+async def test_a_fault_of_ours_is_a_500_that_leaks_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World(FakeUpstream(RuntimeError("password=hunter2")))
+    client = await world.get(f"{CLAIMS}/c1")
+    assert client.code == 500
+    assert b"hunter2" not in client.received
+    assert "audit-1" in caplog.text
+    assert world.record["responseStatus"]["code"] == 500
+
+
+@pytest.mark.parametrize("code", [401, 101, 302])
+async def test_an_answer_that_is_not_for_clients_is_not_passed_on(code: int) -> None:
+    world = World(FakeUpstream(Reply(code, (("Location", "https://10.0.0.1"),), b"internal")))
+    client = await world.get(f"{CLAIMS}/c1")
+    assert client.code in {502, 503}
+    assert b"internal" not in client.received
+    assert client.header("Location") == ""
+
+
+async def test_the_apiservers_own_refusal_passes_unchanged() -> None:
+    refusal = Reply(429, (*JSON, ("Retry-After", "7")), b'{"kind":"Status","code":429}')
+    client = await World(FakeUpstream(refusal)).get(f"{CLAIMS}/c1")
+    assert (client.code, client.received) == (429, refusal.body)
+    assert client.header("Retry-After") == "7"
+
+
+async def test_what_the_apiserver_says_of_itself_stays_behind() -> None:
+    told = Reply(200, (*JSON, ("X-Kubernetes-Pf-Flowschema-Uid", "u"), ("Set-Cookie", "a=b")), b"")
+    client = await World(FakeUpstream(told)).get(f"{CLAIMS}/c1")
+    assert {key for key, _ in client.headers} == {"Content-Type", "Audit-Id"}
+
+
+async def test_an_answer_that_breaks_off_is_not_taken_for_complete() -> None:
+    stream = FakeStream()
+    stream.pieces.put_nowait(b'{"items":[')
+    stream.pieces.put_nowait(BadGateway("the cluster broke off its answer"))
+    world = World(FakeUpstream(stream))
+    client = await world.get(CLAIMS)
+    assert (client.aborted, client.complete) == (True, False)
+    assert world.record["responseStatus"]["message"] == "the cluster broke off its answer"
+
+
+async def test_no_record_no_service() -> None:
+    world = World(FakeUpstream(CLAIM, CLAIM))
+    world.audit.full = True
+    await world.get(f"{CLAIMS}/c1")
+    refused = await world.get(f"{CLAIMS}/c1")
+    assert (refused.code, len(world.upstream.sent)) == (503, 1)
+    assert not world.pipeline.audit_works
+
+
+async def test_service_goes_on_once_a_record_can_be_written_again() -> None:
+    world = World(FakeUpstream(CLAIM, CLAIM))
+    world.audit.full = True
+    await world.get(f"{CLAIMS}/c1")
+    world.audit.full = False
+    codes = [(await world.get(f"{CLAIMS}/c1")).code for _ in range(2)]
+    assert codes == [503, 200]
+
+
+async def test_requests_over_the_bound_are_told_to_come_back() -> None:
+    world = World(limits=Limits(requests=0))
+    client = await world.get(f"{CLAIMS}/c1")
+    assert (client.code, client.header("Retry-After")) == (429, "1")
+    assert world.upstream.sent == []
+
+
+async def test_watches_over_the_bound_are_told_to_come_back() -> None:
+    client = await World(limits=Limits(watches=0)).get(f"{CLAIMS}?watch=1")
+    assert client.code == 429
+
+
+async def test_a_client_that_left_is_recorded_with_499() -> None:
+    world = World(FakeUpstream(CLAIM))
+    client = FakeClient()
+    client.leaves = True
+    await world.get(f"{CLAIMS}/c1", client)
+    assert world.record["responseStatus"]["code"] == 200
+    assert not client.complete
+
+
+async def test_a_cancelled_request_is_recorded() -> None:
+    world = World(FakeUpstream(FakeStream()))
+    client = FakeClient()
+    task = asyncio.create_task(world.get(f"{CLAIMS}?watch=1", client))
+    await client.started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert world.record["verb"] == "watch"
+
+
+async def test_what_is_no_request_is_answered_and_recorded() -> None:
+    world = World()
+    client = FakeClient()
+    await world.pipeline.malformed(Unavailable("no"), "192.0.2.7", client)
+    assert client.code == 503
+    assert world.record["sourceIPs"] == ["192.0.2.7"]
+
+
+async def test_the_clusters_version_is_asked_for_once() -> None:
+    world = World(FakeUpstream(Reply(200, JSON, b'{"gitVersion":"v1.34.0"}')))
+    first, second = await world.get("/version"), await world.get("/version")
+    assert first.received == second.received
+    assert len(world.upstream.sent) == 1
+
+
+class Watch:
+    """An open watch: the task that serves it, its client and its upstream."""
+
+    def __init__(self, world: World, stream: FakeStream) -> None:
+        self.world = world
+        self.stream = stream
+        self.client = FakeClient()
+        self.task = asyncio.create_task(world.get(f"{CLAIMS}?watch=1", self.client))
+
+    async def open(self, *pieces: bytes) -> "Watch":
+        await self.client.started.wait()
+        for piece in pieces:
+            self.stream.pieces.put_nowait(piece)
+        await self.client.until_received(b"".join(pieces))
+        return self
+
+    async def ended(self) -> FakeClient:
+        async with asyncio.timeout(5):
+            await self.task
+        return self.client
+
+
+def watching(**around: Any) -> Watch:
+    stream = FakeStream()
+    return Watch(World(upstream=FakeUpstream(stream), **around), stream)
+
+
+async def test_events_reach_the_watcher_as_they_come() -> None:
+    watch = await watching().open(EVENT, b'{"type":"BOOK', b'MARK"}\n')
+    assert watch.world.meter.open_watches == 1
+    watch.stream.pieces.put_nowait(None)
+    assert (await watch.ended()).complete
+    assert watch.world.meter.open_watches == 0
+
+
+ENDINGS: dict[str, Callable[[Watch], None]] = {
+    "a policy takes the namespace away": lambda w: w.world.entitlements.become(NOTHING),
+    "the proxy drains": lambda w: w.world.pipeline.drain(),
+}
+
+
+@pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS)
+async def test_a_watch_ends_cleanly_when(end: Callable[[Watch], None]) -> None:
+    watch = await watching().open(EVENT)
+    end(watch)
+    client = await watch.ended()
+    assert (client.complete, client.aborted) == (True, False)
+    assert watch.stream.closed.is_set()
+
+
+async def test_a_watch_ends_with_its_token() -> None:
+    watch = watching(expires=NOW)
+    client = await watch.ended()
+    assert client.complete
+    assert watch.stream.closed.is_set()
+
+
+async def test_a_watch_cut_within_an_event_is_not_ended_cleanly() -> None:
+    watch = await watching().open(b'{"type":"ADD')
+    watch.world.entitlements.become(NOTHING)
+    client = await watch.ended()
+    assert (client.complete, client.aborted) == (False, True)
+
+
+async def test_a_watch_that_is_still_allowed_outlives_a_policy_change() -> None:
+    watch = await watching().open(EVENT)
+    watch.world.entitlements.become(EVERYTHING)
+    await asyncio.sleep(0)
+    watch.stream.pieces.put_nowait(b"more\n")
+    watch.stream.pieces.put_nowait(None)
+    assert (await watch.ended()).received == EVENT + b"more\n"
+
+
+async def test_a_draining_proxy_opens_no_watch() -> None:
+    world = World()
+    world.pipeline.drain()
+    client = await world.get(f"{CLAIMS}?watch=1")
+    assert (client.code, world.upstream.sent) == (503, [])
