@@ -173,8 +173,10 @@ _SUBDOMAIN = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-
 _PATH = re.compile(r"(?:/[A-Za-z0-9\-._~:@]+)+")
 # A query value: unreserved, `+`, harmless delimiters, and whole percent escapes.
 _VALUE = re.compile(r"(?:[A-Za-z0-9\-._~+!$'()*,:@/?=]|%[0-9A-Fa-f]{2})*")
-_KEY = re.compile(r"[A-Za-z]+")
+_KEY = re.compile(r"[A-Za-z]{1,64}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
+# Go's EqualFold reads `fal\u017fe` as false; without such letters it cannot differ from us.
+_FLAG = re.compile(r"[A-Za-z0-9]*")
 
 _READ = frozenset({"timeout", "pretty"})
 _LIST = _READ | {
@@ -203,6 +205,9 @@ ALLOWED_PARAMETERS: Final = {
     Verb.DELETECOLLECTION: _DELETE | (_LIST - {"watch", "allowWatchBookmarks", "includeObject"}),
 }
 _NUMBERS = frozenset({"limit", "timeoutSeconds", "gracePeriodSeconds"})
+_FLAGS = frozenset(
+    {"watch", "allowWatchBookmarks", "sendInitialEvents", "orphanDependents", "force"}
+)
 _DISCOVERY = _READ | {"hash"}
 
 _ITEM_VERBS = {
@@ -284,6 +289,11 @@ def parameter(info: RequestInfo, key: str) -> str:
     return next((p.value for p in info.parameters if p.key == key), "")
 
 
+def is_set(flag: str) -> bool:
+    """As `Convert_Slice_string_To_bool` of apimachinery: only these two mean no."""
+    return flag.lower() not in {"0", "false"}
+
+
 def with_parameter(info: ResourceRequest, key: str, value: str) -> ResourceRequest:
     """The same request with one parameter set, in its place if it was there."""
     new = Parameter.of(key, value)
@@ -297,11 +307,12 @@ def _parse_query(query: str) -> Parameters:
     if not query:
         return ()
     parameters = tuple(_parse_parameter(pair) for pair in query.split("&"))
-    keys = [p.key for p in parameters]
-    for key in keys:
-        if keys.count(key) > 1:
+    seen: set[str] = set()
+    for p in parameters:
+        if p.key in seen:
             # Readers differ on which one counts; `watch=1&watch=0` is both.
-            raise BadRequest(f"query parameter `{key}` must be given once")
+            raise BadRequest(f"query parameter `{p.key}` must be given once")
+        seen.add(p.key)
     return parameters
 
 
@@ -322,6 +333,8 @@ def _allow(parameters: Parameters, allowed: frozenset[str]) -> Parameters:
             raise BadRequest(f"query parameter `{p.key}` is not served here")
         if p.key in _NUMBERS and not _NUMBER.fullmatch(p.value):
             raise BadRequest(f"query parameter `{p.key}` must be a number, zero or more")
+        if p.key in _FLAGS and not _FLAG.fullmatch(p.value):
+            raise BadRequest(f"query parameter `{p.key}` must be true or false")
     return parameters
 
 
@@ -334,7 +347,7 @@ def _parse_document(method: str, document: Document, parameters: Parameters) -> 
 def _parse_resource(raw: RawRequest, path: str, parameters: Parameters) -> ResourceRequest:
     resource, namespace, name, subresource = _parse_path(path)
     verb = _verb(raw.method, name, parameters)
-    if subresource and (verb is Verb.DELETE or subresource not in resource.subresources):
+    if subresource and verb is Verb.DELETE:
         raise Forbidden(f"path is not served: {NOT_SERVED}")
     if namespace is None and verb not in {Verb.LIST, Verb.WATCH}:
         raise MethodNotAllowed("name a namespace: only list and watch span them")
@@ -372,7 +385,10 @@ def _parse_path(path: str) -> tuple[Resource, str | None, str | None, str]:
         raise BadRequest("the namespace in the path is not a name of RFC 1123")
     if item and not is_name(item[0]):
         raise BadRequest("the name in the path is not a name of RFC 1123")
-    name, subresource = (*item, None, None)[0], (*item, "", "")[1] if len(item) == 2 else ""
+    name = item[0] if item else None
+    subresource = item[1] if len(item) == 2 else ""
+    if subresource not in {"", *resource.subresources}:
+        raise Forbidden(f"path is not served: {NOT_SERVED}")
     return resource, namespace, name, subresource
 
 
@@ -389,8 +405,7 @@ def _verb(method: str, name: str | None, parameters: Parameters) -> Verb:
 
 
 def _asks_to_watch(parameters: Parameters) -> bool:
-    """As `Convert_Slice_string_To_bool` of apimachinery: only these two mean no."""
-    return any(p.key == "watch" and p.value.lower() not in {"0", "false"} for p in parameters)
+    return any(p.key == "watch" and is_set(p.value) for p in parameters)
 
 
 def _patch_type(raw: RawRequest, resource: Resource) -> PatchType:
