@@ -114,6 +114,13 @@ async def test_a_client_authenticates_one_way_only(caller: Caller) -> None:
     assert (reply.status, reply.json["error"]) == (400, "invalid_request")
 
 
+@pytest.mark.parametrize("header", ["Basic ???", "Basic /w==", "Bearer YWJj", "Basic YWJj"])
+async def test_a_header_that_says_no_client_is_refused(caller: Caller, header: str) -> None:
+    reply = await caller.post(Endpoint.TOKEN, SERVICE, header)
+    assert (reply.status, reply.json["error"]) == (401, "invalid_client")
+    assert reply.headers["WWW-Authenticate"].startswith("Basic ")
+
+
 async def test_the_disabled_get_nothing(caller: Caller, issuer: EmbeddedIssuer) -> None:
     issuer.disable("alice")
     issuer.disable("blue-capm3")
