@@ -1,7 +1,8 @@
 """How it is written on the wire: media types in, media types out.
 
-The one place that knows encodings. JSON and YAML are spoken; protobuf is not, and is refused as
-a server that lacks it refuses. A new encoding is a line in `READABLE` and `WRITABLE`.
+The one place that knows encodings. JSON and YAML are spoken; protobuf is read of the built-in
+kinds (kubectl writes them so) and never written. A new encoding is a line in `READABLE` or
+`WRITABLE`.
 """
 
 import json
@@ -11,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from proxy.demo.cluster import protobuf
 from proxy.demo.cluster.objects import Object
 from proxy.demo.cluster.status import (
     bad_request,
@@ -125,19 +127,24 @@ def _write_yaml(value: Any) -> bytes:
     return yaml.safe_dump(value, sort_keys=True, allow_unicode=True).encode()
 
 
-READABLE: Mapping[str, Callable[[bytes], Document]] = {JSON: _read_json, YAML: _read_yaml}
+READABLE: Mapping[str, Callable[[bytes], Document]] = {
+    JSON: _read_json,
+    YAML: _read_yaml,
+    protobuf.MEDIA_TYPE: lambda body: Document(protobuf.decode(body), ()),
+}
 WRITABLE: Mapping[str, Callable[[Any], bytes]] = {JSON: write_json, YAML: _write_yaml}
 
 
-def decode(body: bytes, content_type: str) -> Document:
-    """Decode a body; no content type means JSON.
+def decode(body: bytes, content_type: str, *, custom: bool = False) -> Document:
+    """Decode a body; no content type means JSON, and custom resources have no protobuf.
 
     Raises:
         ApiError: a form nobody reads, or a body not of that form.
     """
+    readable = [JSON, YAML] if custom else list(READABLE)
     name = parse_media_type(content_type or JSON).name
-    if name not in READABLE:
-        raise unsupported_media_type(list(READABLE))
+    if name not in readable:
+        raise unsupported_media_type(readable)
     return READABLE[name](body)
 
 

@@ -11,8 +11,17 @@ from typing import Any
 from proxy.demo.cluster import discovery, lists, openapi, patches, reviews, watch
 from proxy.demo.cluster.apply import apply
 from proxy.demo.cluster.builtin import REVIEWS, SERVICE_ACCOUNTS, TOKEN_REQUEST
-from proxy.demo.cluster.codecs import JSON, YAML, Form, decode, negotiate, parse_media_type
+from proxy.demo.cluster.codecs import (
+    JSON,
+    YAML,
+    Document,
+    Form,
+    decode,
+    negotiate,
+    parse_media_type,
+)
 from proxy.demo.cluster.decoding import Decoder
+from proxy.demo.cluster.impersonation import Headers, impersonate
 from proxy.demo.cluster.managed import Writer
 from proxy.demo.cluster.objects import Object
 from proxy.demo.cluster.rbac import Attributes, User, authorize, denial
@@ -101,12 +110,20 @@ class Endpoints:
         """Say who calls.
 
         Raises:
-            ApiError: nobody known (401).
+            ApiError: nobody who is known (401).
         """
         user = self._tokens.authenticate(authorization, self._clock())
         if user is None:
             raise unauthorized()
         return user
+
+    def impersonate(self, user: User, headers: Headers) -> User:
+        """Say whom the caller speaks for.
+
+        Raises:
+            ApiError: they may not (403).
+        """
+        return impersonate(user, headers, self._registry.store)
 
     def authorize(self, user: User, info: RequestInfo) -> None:
         """Pass whoever may make a request.
@@ -241,7 +258,7 @@ class Endpoints:
     def _create(self, call: Call, target: Target) -> Reply:
         options = write_options(call.info.query, call.user_agent)
         decoder = Decoder(target.resource, options.validation)
-        sent = decoder.body(decode(call.body, call.content_type))
+        sent = decoder.body(_document(call, target.resource))
         track = self._tracker(target, options)
         written = self._registry.create(target, sent, track, dry_run=options.dry_run)
         return self._written(call, target, written, decoder)
@@ -249,7 +266,7 @@ class Endpoints:
     def _update(self, call: Call, target: Target) -> Reply:
         options = write_options(call.info.query, call.user_agent)
         decoder = Decoder(target.resource, options.validation)
-        sent = decoder.body(decode(call.body, call.content_type))
+        sent = decoder.body(_document(call, target.resource))
         track = self._tracker(target, options)
         written = self._registry.update(target, sent, track, dry_run=options.dry_run)
         return self._written(call, target, written, decoder)
@@ -346,6 +363,10 @@ def _named(info: RequestInfo) -> Resource:
 
 def _found(body: Object | None) -> Reply:
     return PAGE_NOT_FOUND if body is None else Reply(200, body)
+
+
+def _document(call: Call, resource: Resource) -> Document:
+    return decode(call.body, call.content_type, custom=resource.custom)
 
 
 def _delete_options(call: Call) -> Object:

@@ -34,16 +34,14 @@ def _members(fields_v1: Mapping[str, Any], above: Path) -> Iterator[Path]:
 def write(fields: FieldSet) -> dict[str, Any]:
     """Write a set as managedFields has it."""
     tree: dict[str, Any] = {}
-    for path in sorted(fields):
+    # Shorter paths first: a member is a leaf until something comes to stand below it.
+    for *above, last in sorted(fields, key=lambda path: (len(path), path)):
         place = tree
-        for step in path:
+        for depth, step in enumerate(above, 1):
             place = place.setdefault(step, {})
-    for path in fields:
-        place = tree
-        for step in path:
-            place = place[step]
-        if place:
-            place["."] = {}
+            if tuple(above[:depth]) in fields:
+                place.setdefault(".", {})
+        place.setdefault(last, {})
     return tree
 
 

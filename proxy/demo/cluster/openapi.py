@@ -124,11 +124,7 @@ def _outlined(schema: Any, name: str = "") -> Any:
     """Put references in place of the shared schemas."""
     for shared, known in _SHARED.items():
         if schema is known and shared != name:
-            return {
-                "allOf": [_reference(shared)],
-                "default": {},
-                "description": known["description"],
-            }
+            return {"allOf": [_reference(shared)], "default": {}}
     if isinstance(schema, Mapping):
         return {key: _outlined(value) for key, value in schema.items()}
     if isinstance(schema, list):

@@ -12,13 +12,10 @@ from proxy.demo.cluster.builtin import (
     SELF_SUBJECT_RULES_REVIEWS,
 )
 from proxy.demo.cluster.objects import Object, timestamp
-from proxy.demo.cluster.rbac import MASTERS, Attributes, User, authorize, rules_for
+from proxy.demo.cluster.rbac import Attributes, User, authorize, rules_for
 from proxy.demo.cluster.resources import Resource
 from proxy.demo.cluster.status import bad_request
 from proxy.demo.cluster.store import Store
-
-_EVERYTHING: Object = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
-_EVERY_PATH: Object = {"verbs": ["*"], "nonResourceURLs": ["*"]}
 
 
 def review(resource: Resource, sent: Object, user: User, store: Store, now: datetime) -> Object:
@@ -32,6 +29,10 @@ def _who(_sent: Object, user: User, _store: Store) -> Object:
     told: Object = {"username": user.name, "groups": list(user.groups)}
     if user.uid:
         told["uid"] = user.uid
+    if user.extra:
+        told["extra"] = {
+            key: [value for name, value in user.extra if name == key] for key, _ in user.extra
+        }
     return {"userInfo": told}
 
 
@@ -66,8 +67,6 @@ def _rules(sent: Object, user: User, store: Store) -> Object:
     if not namespace:
         raise bad_request("no namespace on request")
     found = [rule for rule, _ in rules_for(user, namespace, store)]
-    if MASTERS in user.groups:
-        found = [_EVERYTHING, _EVERY_PATH, *found]
     return {
         "resourceRules": [rule for rule in found if rule.get("resources")],
         "nonResourceRules": [rule for rule in found if rule.get("nonResourceURLs")],

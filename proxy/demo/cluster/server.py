@@ -120,6 +120,7 @@ class EmbeddedCluster:
         user = self._endpoints.authenticate(request.headers.get("Authorization", ""))
         if user.name == _PROXY_USER:
             self._proxy_requests += 1
+        user = self._endpoints.impersonate(user, list(request.headers.items()))
         info = parse(request.method, request.raw_path)
         self._endpoints.authorize(user, info)
         return self._endpoints.answer(

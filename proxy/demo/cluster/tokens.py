@@ -78,10 +78,11 @@ class Tokens:
         account = self._store.get(key)
         if account is None or metadata(account)["uid"] != issued.uid:
             return None
-        groups = (
-            "system:serviceaccounts",
-            f"system:serviceaccounts:{issued.namespace}",
-            AUTHENTICATED,
-        )
+        groups = (*account_groups(issued.namespace), AUTHENTICATED)
         name = f"system:serviceaccount:{issued.namespace}:{issued.name}"
         return User(name, groups, issued.uid)
+
+
+def account_groups(namespace: str) -> tuple[str, ...]:
+    """Give the groups of every service account of a namespace."""
+    return "system:serviceaccounts", f"system:serviceaccounts:{namespace}"
