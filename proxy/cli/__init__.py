@@ -6,6 +6,7 @@ Exit codes: 0 for done, 1 for a failure, 2 for wrong usage or configuration.
 import click
 
 from proxy import __version__
+from proxy.cli.demo import demo
 from proxy.cli.serve import serve
 
 
@@ -20,4 +21,5 @@ def main() -> None:
     """
 
 
+main.add_command(demo)
 main.add_command(serve)
