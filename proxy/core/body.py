@@ -5,6 +5,7 @@ keys, trailing data and numbers that JSON does not have are refused.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -14,6 +15,8 @@ Object = dict[str, Any]
 
 # Deeper than any Kubernetes object; far from what a stack can hold.
 _MAX_DEPTH = 100
+# Text to a JSON reader, line breaks and controls to a YAML reader; an apply is read as YAML.
+_BREAKS = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def parse(body: bytes) -> Any:
@@ -45,7 +48,7 @@ def parse_object(body: bytes) -> Object:
 
 
 def render(value: Any) -> bytes:
-    """Write a value as JSON.
+    """Write a value as JSON that a YAML reader reads alike.
 
     Raises:
         BadRequest: a string holds half of a surrogate pair, which is not UTF-8,
@@ -53,7 +56,7 @@ def render(value: Any) -> bytes:
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode()
+        return _BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
     except ValueError as exc:
         raise BadRequest("the body holds a string or a number that JSON cannot carry") from exc
 
