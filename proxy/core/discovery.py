@@ -5,7 +5,6 @@ refuses. The version and the OpenAPI schemas are the apiserver's own, pruned.
 """
 
 import hashlib
-import re
 from collections.abc import Generator
 from typing import Any, Final, assert_never
 
@@ -25,11 +24,6 @@ from proxy.core.errors import NotFound
 from proxy.core.narrowing import Call, UpstreamRequest
 from proxy.core.wire import Reply
 
-_AGGREGATED: Final = re.compile(
-    r"application/json(?=[^,]*;\s*g=apidiscovery\.k8s\.io)"
-    r"(?=[^,]*;\s*v=(?P<version>v2(?:beta1)?)\s*(?:[;,]|$))"
-    r"(?=[^,]*;\s*as=APIGroupDiscoveryList)"
-)
 _SCHEMAS: Final = {
     Document.OPENAPI_V3_CORE: SECRETS,
     Document.OPENAPI_V3_GROUP_VERSION: HOSTCLAIMS,
@@ -96,12 +90,27 @@ def _pruned(call: Call, document: Document) -> Generator[UpstreamRequest, Reply,
 
 
 def _root(call: Call, document: Document) -> Reply:
-    aggregated = _AGGREGATED.search(",".join(call.raw.values("Accept")))
-    if aggregated:
-        return _aggregated(document, aggregated["version"])
+    if version := _aggregated_version(",".join(call.raw.values("Accept"))):
+        return _aggregated(document, version)
     if document is Document.API:
         return _json({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
     return _json({"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(HOSTCLAIMS)]})
+
+
+def _aggregated_version(accept: str) -> str:
+    """The first version of the aggregated form that a client asks for, or the empty string."""
+    for asked in media.ranges(accept):
+        match asked:
+            case (
+                media.JSON,
+                {
+                    "g": "apidiscovery.k8s.io",
+                    "as": "APIGroupDiscoveryList",
+                    "v": ("v2" | "v2beta1") as version,
+                },
+            ):
+                return version
+    return ""
 
 
 def _aggregated(document: Document, version: str) -> Reply:

@@ -5,6 +5,7 @@ puts there reaches the apiserver unread.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from proxy.core.errors import NotAcceptable, UnsupportedMediaType
@@ -14,8 +15,19 @@ YAML: Final = "application/yaml"
 PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
 
 _MEDIA_RANGE = re.compile(
-    r"(?P<type>[a-z*]+/[a-zA-Z0-9.+*-]+)(?P<params>(?:\s*;\s*[a-z]+=[A-Za-z0-9.]+)*)"
+    r"(?P<type>[A-Za-z*]+/[A-Za-z0-9.+*-]+)(?P<parameters>(?:\s*;\s*[A-Za-z]+=[\w.-]+)*)", re.ASCII
 )
+_ANYTHING = frozenset({"*/*", "application/*"})
+# What the apiserver reads in a media range; others, such as `charset`, it ignores.
+_READ = frozenset({"as", "g", "v", "stream", "pretty", "profile", "q"})
+
+
+def ranges(header: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """The media ranges of an `Accept` and their parameters; what is none is left out."""
+    for part in header.split(","):
+        if found := _MEDIA_RANGE.fullmatch(part.strip()):
+            pairs = (pair.strip().partition("=") for pair in found["parameters"].split(";")[1:])
+            yield found["type"].lower(), {key.lower(): value for key, _, value in pairs}
 
 
 def accept(header: str, served: frozenset[str]) -> str:
@@ -28,18 +40,21 @@ def accept(header: str, served: frozenset[str]) -> str:
         NotAcceptable: none of the client's types is served.
     """
     kept = []
-    for part in (header or JSON).split(","):
-        found = _MEDIA_RANGE.fullmatch(part.strip())
-        if found is None:
-            continue
-        media, params = found["type"], re.sub(r"\s", "", found["params"])
-        if media in {"*/*", "application/*"}:
-            media, params = JSON, ""
-        if media in served:
-            kept.append(media + params)
+    for media, parameters in ranges(header or JSON):
+        anything = media in _ANYTHING
+        if anything or media in served:
+            # Its weight goes along: `*/*;q=0.1` is what the client wants least.
+            read = {"q"} if anything else _READ
+            pairs = (f";{key}={value}" for key, value in parameters.items() if key in read)
+            kept.append((JSON if anything else media) + "".join(pairs))
     if not kept:
         raise NotAcceptable(f"the answer can be had as {', '.join(sorted(served))}")
     return ",".join(dict.fromkeys(kept))
+
+
+def takes_gzip(header: str) -> bool:
+    """Whether an `Accept-Encoding` asks for gzip, as the apiserver reads it: without a weight."""
+    return any(coding.strip().lower() == "gzip" for coding in header.split(","))
 
 
 def content_type(header: str, served: frozenset[str]) -> str:

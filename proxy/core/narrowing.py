@@ -162,7 +162,7 @@ def _pass(call: Call, request: ResourceRequest) -> UpstreamRequest:
     headers = _headers(call, _accept(call, _READABLE))
     if call.body:
         headers = (*headers, ("Content-Type", _content_type(call, request)))
-    if "gzip" in ",".join(call.raw.values("Accept-Encoding")).lower():
+    if media.takes_gzip(",".join(call.raw.values("Accept-Encoding"))):
         headers = (*headers, ("Accept-Encoding", "gzip"))
     return _build(request, headers, call.body)
 
