@@ -4,6 +4,7 @@ Also the short list of headers that an answer may carry to the client.
 """
 
 import json
+import re
 from typing import Any, Final
 
 from proxy.core.body import Object
@@ -14,6 +15,8 @@ from proxy.core.wire import Headers, Reply
 _KEPT: Final = frozenset(
     {"content-type", "content-encoding", "cache-control", "retry-after", "vary", "warning"}
 )
+
+_SECONDS = re.compile("[0-9]{1,5}")
 
 
 def headers(upstream: Headers) -> Headers:
@@ -69,7 +72,11 @@ def is_tenant_secret(reply: Reply) -> bool:
 
 def refusal(reply: Reply) -> Refused:
     """An upstream error as one of our own making, for the questions the client did not ask."""
-    return Unavailable(f"the cluster did not let the proxy look ({reply.code})", retry_after=1)
+    after = reply.header("Retry-After")
+    return Unavailable(
+        f"the cluster did not let the proxy look ({reply.code})",
+        retry_after=int(after) if _SECONDS.fullmatch(after) else 1,
+    )
 
 
 def _is_stamped_row(row: Any) -> bool:
