@@ -1,0 +1,283 @@
+"""What goes upstream: what was allowed, rendered anew, and nothing of the client's besides."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core import attributes, narrowing
+from proxy.core.attributes import PatchType
+from proxy.core.errors import NotAcceptable, Refused, UnsupportedMediaType
+from proxy.core.narrowing import STAMP, Call, UpstreamRequest
+from proxy.core.wire import Headers
+from tests.core.asking import CLAIMS, JSON, SECRET_PATH, SECRETS_PATH, call, header, parse
+
+APPLY = ("Content-Type", PatchType.APPLY.value)
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+STAMPED = f"{STAMP.replace('/', '%2F')}%3Dtrue"
+
+BUILDERS: dict[str, Callable[[Call], UpstreamRequest]] = {
+    "forward": narrowing.forward,
+    "tenant_secrets": narrowing.tenant_secrets,
+    "read": narrowing.read,
+    "look": narrowing.look,
+    "rehearse": lambda asked: narrowing.rehearse(asked, b"{}"),
+    "write": lambda asked: narrowing.write(asked, b"{}"),
+    "delete": lambda asked: narrowing.delete(asked, b"{}"),
+}
+NOT_OURS = (
+    "Accept",
+    "Accept-Encoding",
+    "Content-Type",
+    "User-Agent",
+    "Content-Length",
+    "Content-Encoding",
+    "Transfer-Encoding",
+    "Upgrade",
+)
+NAMES = [
+    "Authorization",
+    "Cookie",
+    "Connection",
+    "Keep-Alive",
+    "TE",
+    "Trailer",
+    "Expect",
+    "Host",
+    "Forwarded",
+    "X-Forwarded-For",
+    "X-Forwarded-Client-Cert",
+    "X-Remote-User",
+    "X-Remote-Group",
+    "X-Remote-Extra-Scopes",
+    "X-HTTP-Method-Override",
+    "X-Client-Cert",
+    "SSL-Client-Cert",
+    "Audit-ID",
+    "Kubectl-Command",
+    "Warning",
+    "Range",
+    "If-None-Match",
+    "HTTP2-Settings",
+    "Sec-WebSocket-Protocol",
+    "Proxy-Authorization",
+]
+header_names = st.sampled_from(NAMES) | st.from_regex(r"[A-Za-z0-9-]{1,12}", fullmatch=True)
+client_headers = st.lists(
+    st.tuples(
+        header_names.filter(lambda n: n.lower() not in {name.lower() for name in NOT_OURS}),
+        st.text(max_size=8),
+    )
+)
+
+
+@given(client_headers, st.sampled_from(sorted(BUILDERS)))
+def test_no_header_of_the_client_gets_through_but_those_on_the_list(
+    headers: list[tuple[str, str]], builder: str
+) -> None:
+    try:
+        asked = call("POST", SECRETS_PATH, *headers, JSON, body={})
+    except Refused:  # it happened to impersonate
+        return
+    allowed = {"Accept": "application/json", "Audit-ID": "audit-1", **dict([JSON])}
+    for name, value in BUILDERS[builder](asked).headers:
+        assert allowed.get(name) == value
+
+
+@given(st.lists(st.sampled_from(NOT_OURS[:4]).flatmap(lambda n: st.tuples(st.just(n), st.text()))))
+def test_no_value_of_the_client_can_end_a_line(headers: list[tuple[str, str]]) -> None:
+    try:
+        sent = narrowing.forward(call("GET", CLAIMS, *headers))
+    except NotAcceptable:
+        return
+    assert all(f"{name}{value}".isascii() and value.isprintable() for name, value in sent.headers)
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("GET", CLAIMS),
+        ("GET", f"{CLAIMS}?watch=1&labelSelector=a%3Db"),
+        ("GET", f"{CLAIMS}/a/status"),
+        ("POST", f"{CLAIMS}?dryRun=All&fieldManager=kubectl-create"),
+        ("PUT", f"{CLAIMS}/a"),
+        ("PATCH", f"{CLAIMS}/a?force=true"),
+        ("DELETE", f"{CLAIMS}/a?propagationPolicy=Background"),
+        ("DELETE", CLAIMS),
+    ],
+)
+def test_an_allowed_request_is_forwarded_byte_for_byte(method: str, target: str) -> None:
+    sent = narrowing.forward(call(method, target, APPLY if method == "PATCH" else JSON))
+    assert (sent.method, sent.target) == (method, target)
+
+
+def test_a_head_is_asked_as_a_get() -> None:
+    assert narrowing.forward(call("HEAD", CLAIMS)).method == "GET"
+
+
+@pytest.mark.parametrize(
+    ("query", "streams"), [("", False), ("?watch=1", True), ("?watch=0", False)]
+)
+def test_a_watch_alone_never_ends(query: str, *, streams: bool) -> None:
+    assert narrowing.forward(call("GET", f"{CLAIMS}{query}")).streams is streams
+
+
+def test_a_body_goes_with_its_type_and_without_one_there_is_none() -> None:
+    with_body = narrowing.forward(call("DELETE", f"{CLAIMS}/a", body={"dryRun": ["All"]}))
+    assert (with_body.body, header(with_body, "Content-Type")) == (
+        b'{"dryRun": ["All"]}',
+        "application/json",
+    )
+    without = narrowing.forward(call("DELETE", f"{CLAIMS}/a"))
+    assert (without.body, header(without, "Content-Type")) == (b"", "")
+
+
+@pytest.mark.parametrize(
+    ("sent", "goes_on"),
+    [
+        ("application/json; charset=utf-8", "application/json"),
+        ("application/yaml", "application/yaml"),
+    ],
+)
+def test_a_claim_is_written_in_json_or_yaml(sent: str, goes_on: str) -> None:
+    asked = call("POST", CLAIMS, ("Content-Type", sent), body=b"kind: HostClaim")
+    assert header(narrowing.forward(asked), "Content-Type") == goes_on
+
+
+@pytest.mark.parametrize("sent", [PROTOBUF, "application/cbor", "text/plain"])
+def test_a_claim_in_another_encoding_is_refused(sent: str) -> None:
+    with pytest.raises(UnsupportedMediaType):
+        narrowing.forward(call("POST", CLAIMS, ("Content-Type", sent), body=b"x"))
+
+
+def test_a_patch_goes_by_the_type_that_was_authorized() -> None:
+    asked = call("PATCH", f"{CLAIMS}/a", ("content-type", f"{APPLY[1]}; x=y"), body={})
+    assert header(narrowing.forward(asked), "Content-Type") == APPLY[1]
+
+
+def test_an_answer_that_streams_may_come_in_any_encoding() -> None:
+    asked = call(
+        "GET", SECRETS_PATH, ("Accept", f"{PROTOBUF},{TABLE}"), ("Accept-Encoding", "gzip")
+    )
+    sent = narrowing.tenant_secrets(asked)
+    assert header(sent, "Accept") == f"{PROTOBUF},{TABLE}"
+    assert header(sent, "Accept-Encoding") == "gzip"
+
+
+@pytest.mark.parametrize("builder", ["read", "write", "delete"])
+def test_an_answer_that_is_looked_into_comes_as_plain_json(builder: str) -> None:
+    headers = (
+        ("Accept", f"{PROTOBUF},{TABLE},application/json"),
+        ("Accept-Encoding", "gzip"),
+        JSON,
+    )
+    sent = BUILDERS[builder](call("PUT", SECRET_PATH, *headers, body={}))
+    assert header(sent, "Accept") == f"{TABLE},application/json"
+    assert header(sent, "Accept-Encoding") == ""
+
+
+@pytest.mark.parametrize("builder", ["look", "rehearse"])
+def test_our_own_questions_are_asked_in_plain_json_whatever_the_client_wants(builder: str) -> None:
+    sent = BUILDERS[builder](call("PUT", SECRET_PATH, ("Accept", TABLE), JSON, body={}))
+    assert header(sent, "Accept") == "application/json"
+
+
+def test_an_accept_sent_in_pieces_is_one() -> None:
+    asked = call("GET", CLAIMS, ("Accept", TABLE), ("accept", "application/json"))
+    assert header(narrowing.forward(asked), "Accept") == f"{TABLE},application/json"
+
+
+@pytest.mark.parametrize(
+    ("agent", "sent"),
+    [
+        ("kubectl/v1.34.0 (linux/amd64)", "kubectl/v1.34.0 (linux/amd64)"),
+        ("", ""),
+        ("é", ""),
+        ("a\tb", ""),
+        ("a" * 257, ""),
+    ],
+)
+def test_a_user_agent_goes_on_if_it_is_a_plain_one(agent: str, sent: str) -> None:
+    forwarded = narrowing.forward(call("GET", CLAIMS, ("User-Agent", agent)))
+    assert header(forwarded, "User-Agent") == sent
+
+
+# Secrets.
+
+
+def selector(sent: UpstreamRequest) -> str:
+    return attributes.parameter(parse(sent.method, sent.target), "labelSelector")
+
+
+@pytest.mark.parametrize(
+    ("query", "sent"),
+    [
+        ("", f"?labelSelector={STAMPED}"),
+        ("?labelSelector=", f"?labelSelector={STAMPED}"),
+        ("?labelSelector=a%3Db", f"?labelSelector={STAMPED}%2Ca%3Db"),
+        ("?watch=1&labelSelector=a&limit=5", f"?watch=1&labelSelector={STAMPED}%2Ca&limit=5"),
+        (
+            "?fieldSelector=metadata.name%3Dx",
+            f"?fieldSelector=metadata.name%3Dx&labelSelector={STAMPED}",
+        ),
+        ("?continue=abc", f"?continue=abc&labelSelector={STAMPED}"),
+    ],
+)
+def test_a_list_of_secrets_is_narrowed_by_the_apiserver(query: str, sent: str) -> None:
+    target = narrowing.tenant_secrets(call("GET", f"{SECRETS_PATH}{query}")).target
+    assert target == f"{SECRETS_PATH}{sent}"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from(["GET", "DELETE"]))
+def test_whatever_a_selector_says_the_stamp_is_required_first(asked: str, method: str) -> None:
+    query = attributes.Parameter.of("labelSelector", asked)
+    sent = narrowing.tenant_secrets(call(method, f"{SECRETS_PATH}?labelSelector={query.raw}"))
+    # Requirements are and-ed; `true` ends at a comma or at the end.
+    assert selector(sent) == f"{STAMP}=true" + (f",{asked}" if asked else "")
+
+
+def test_a_look_is_a_bare_get_of_the_object() -> None:
+    asked = call("DELETE", f"{SECRET_PATH}?dryRun=All&timeout=1s", body={})
+    assert narrowing.look(asked).target == SECRET_PATH
+    assert (narrowing.look(asked).method, narrowing.look(asked).body) == ("GET", b"")
+
+
+@pytest.mark.parametrize(
+    ("query", "sent"),
+    [
+        ("", "?dryRun=All"),
+        ("?fieldManager=x", "?fieldManager=x&dryRun=All"),
+        ("?dryRun=All&force=true", "?dryRun=All&force=true"),
+        ("?dryRun=", "?dryRun=All"),
+        ("?dryRun=None", "?dryRun=All"),
+    ],
+)
+def test_a_rehearsal_stores_nothing(query: str, sent: str) -> None:
+    asked = call("PATCH", f"{SECRET_PATH}{query}", ("Content-Type", PatchType.MERGE.value))
+    rehearsed = narrowing.rehearse(asked, b'{"a":1}')
+    assert (rehearsed.method, rehearsed.target) == ("PATCH", f"{SECRET_PATH}{sent}")
+    assert rehearsed.body == b'{"a":1}'
+
+
+def test_a_write_carries_the_body_it_is_given() -> None:
+    sent = narrowing.write(call("PUT", f"{SECRET_PATH}?fieldManager=x", JSON, body={"a": 1}), b"{}")
+    assert (sent.method, sent.target, sent.body) == ("PUT", f"{SECRET_PATH}?fieldManager=x", b"{}")
+
+
+def test_a_delete_has_its_options_in_the_body_alone() -> None:
+    sent = narrowing.delete(call("DELETE", f"{SECRET_PATH}?dryRun=All"), b'{"dryRun":["All"]}')
+    assert (sent.target, sent.body) == (SECRET_PATH, b'{"dryRun":["All"]}')
+    assert header(sent, "Content-Type") == "application/json"
+
+
+@pytest.mark.parametrize("headers", [(("Accept", "text/html"),), (("Accept", PROTOBUF),)])
+def test_a_write_whose_answer_cannot_be_given_is_refused_first(headers: Headers) -> None:
+    with pytest.raises(NotAcceptable):
+        narrowing.check_acceptable(call("DELETE", SECRET_PATH, *headers))
+
+
+def test_a_call_about_discovery_is_none_about_a_resource() -> None:
+    with pytest.raises(TypeError):
+        narrowing.forward(call("GET", "/version"))
