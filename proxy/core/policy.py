@@ -108,7 +108,7 @@ class RuleSet:
                 # INVARIANT: each rule kept adds a permission to those before it, so
                 # there are at most as many as there are permissions, and a lookup
                 # costs the same however many rules name one namespace.
-                if not rule.permissions <= _union(kept):
+                if not kept or not rule.permissions <= _union(kept):
                     kept.append(rule)
 
     def matching(self, effect: Effect, resource: str, verb: Verb, namespace: str) -> Rule | None:

@@ -1,0 +1,170 @@
+"""What is in the files: a set of them, read whole or not at all."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from proxy.core import policy
+from proxy.core.policy import Document, PolicySet, Position, Problem
+from proxy.edge.policyfiles import strictyaml
+
+MAX_BYTES: Final = 1 << 20
+_SUFFIXES: Final = (".yaml", ".yml")
+_TRIES: Final = 10
+_TOP: Final = Position(1, 1)
+
+Fingerprint = tuple[tuple[object, ...], ...]
+"""What tells one state of the files from another without reading them."""
+
+
+class PolicyError(Exception):
+    """Policy files that cannot be used; the text has a line for each problem."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """A file that was read, and the SHA-256 of what it said."""
+
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Every file as it was at one moment, not looked into."""
+
+    fingerprint: Fingerprint
+    data: tuple[tuple[PolicyFile, bytes], ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def files(self) -> tuple[PolicyFile, ...]:
+        """The files that could be read."""
+        return tuple(file for file, _ in self.data)
+
+
+def load(paths: Iterable[Path]) -> PolicySet:
+    """Read policy files: each path is a file, or a folder of `*.yaml` and `*.yml`.
+
+    Raises:
+        PolicyError: any of them cannot be used, or there is none.
+    """
+    return compiled(read(tuple(paths)))
+
+
+def fingerprint(paths: tuple[Path, ...]) -> Fingerprint:
+    """The present state of the files.
+
+    The change time is part of it, since a copy may keep all else.
+    """
+    return tuple(_traits(path) for path in _listed(paths))
+
+
+def read(paths: tuple[Path, ...]) -> Contents:
+    """Read all files, again if they change meanwhile, so that they belong together."""
+    for _ in range(_TRIES):
+        before = fingerprint(paths)
+        contents = _read_once(paths, before)
+        if fingerprint(paths) == before:
+            return contents
+    problem = Problem(str(paths[0]), _TOP, "", "keeps changing while it is read")
+    return Contents((), (), (problem,))
+
+
+def compiled(contents: Contents) -> PolicySet:
+    """The rules in the files.
+
+    Raises:
+        PolicyError: with every problem of every file.
+    """
+    documents: list[Document] = []
+    problems = list(contents.problems)
+    for file, data in contents.data:
+        found, strict = strictyaml.read(file.path, data)
+        documents += found
+        problems += strict
+    told = {(problem.file, problem.position) for problem in problems}
+    parsed = policy.parse(documents)
+    if isinstance(parsed, PolicySet):
+        if problems:
+            raise PolicyError(problems)
+        return parsed
+    # What is not strict YAML need not be called wrong a second time.
+    problems += [problem for problem in parsed if (problem.file, problem.position) not in told]
+    raise PolicyError(sorted(problems, key=lambda problem: (problem.file, problem.position)))
+
+
+def _listed(paths: tuple[Path, ...]) -> Iterator[Path | Problem]:
+    for path in paths:
+        if not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where this says no
+            yield path
+            continue
+        try:
+            names = sorted(entry.name for entry in path.iterdir())
+        except OSError as exc:
+            yield _unreadable(path, exc)
+            continue
+        wanted = [name for name in names if name.endswith(_SUFFIXES) and name[0] != "."]
+        if not wanted:
+            hint = "put a policy there, an empty folder would lock everybody out"
+            yield Problem(str(path), _TOP, "", "has no file `*.yaml` or `*.yml`", hint)
+        yield from (path / name for name in wanted)
+
+
+def _traits(path: Path | Problem) -> tuple[object, ...]:
+    if isinstance(path, Problem):
+        return (path,)
+    try:
+        found = path.stat()
+    except OSError as exc:
+        return (path, exc.errno)
+    return (
+        path,
+        os.path.realpath(path),
+        found.st_dev,
+        found.st_ino,
+        found.st_size,
+        found.st_mtime_ns,
+        found.st_ctime_ns,
+    )
+
+
+def _read_once(paths: tuple[Path, ...], before: Fingerprint) -> Contents:
+    data: list[tuple[PolicyFile, bytes]] = []
+    problems: list[Problem] = []
+    for path in _listed(paths):
+        match path if isinstance(path, Problem) else _read_file(path):
+            case Problem() as problem:
+                problems.append(problem)
+            case bytes() as content:
+                digest = hashlib.sha256(content).hexdigest()
+                data.append((PolicyFile(str(path), digest), content))
+    return Contents(before, tuple(data), tuple(problems))
+
+
+def _read_file(path: Path) -> bytes | Problem:
+    try:
+        # Looked at first: opening a pipe would wait for somebody to write to it.
+        if not stat.S_ISREG(path.stat().st_mode):
+            return Problem(str(path), _TOP, "", "is not a file", "take it out of there")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as exc:
+        return _unreadable(path, exc)
+    if len(content) > MAX_BYTES:
+        hint = f"split it, a file has at most {MAX_BYTES} bytes"
+        return Problem(str(path), _TOP, "", "is too large", hint)
+    return content
+
+
+def _unreadable(path: Path, exc: OSError) -> Problem:
+    reason = (exc.strerror or str(exc)).lower()
+    return Problem(str(path), _TOP, "", f"cannot be read: {reason}")

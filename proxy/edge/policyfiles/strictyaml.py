@@ -1,0 +1,244 @@
+"""What a text says: YAML without what readers and parsers of it disagree about.
+
+No anchors, merge keys, tags or duplicate keys, and no scalar that versions of
+YAML read differently. Works on libyaml's events, so nothing is ever expanded
+and nesting is bounded.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import yaml
+from yaml import CSafeLoader
+from yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+    Event,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceStartEvent,
+)
+
+from proxy.core.policy import Document, Path, Position, Problem, dotted, shown
+
+
+class _Mark(Protocol):
+    line: int
+    column: int
+
+
+_DEEPEST: Final = 32
+# What YAML 1.2 calls printable, less what makes a file look other than it is: a
+# carriage return on its own and the line separators of Unicode end a line for
+# YAML and not for most editors; direction marks reorder what is shown.
+_MISLEADING: Final = re.compile(
+    r"[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+    r"|\r(?!\n)|[\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+)
+_NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
+_TRUTH: Final = {
+    word: truth for truth in (True, False) for word in (str(truth), str(truth).lower())
+}
+_INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,17}")
+# Numbers and dates of YAML 1.1 and 1.2 that are not plain integers.
+_AMBIGUOUS: Final = re.compile(
+    r"[-+]?[0-9][0-9_]*"
+    r"|[-+]?0(?:o[0-7_]+|x[0-9a-fA-F_]+|b[01_]+)"
+    r"|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
+    r"|[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9_]+)(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t].*)?"
+)
+_IN_QUOTES: Final = "put text that begins with it in quotes"
+_INDENTATION: Final = "check the indentation"
+_HINTS: Final = {
+    "could not find expected ':'": _INDENTATION,
+    "did not find expected '-' indicator": _INDENTATION,
+    "did not find expected ',' or ']'": "close the bracket",
+    "did not find expected ',' or '}'": "close the bracket",
+    "did not find expected alphabetic or numeric character": _IN_QUOTES,
+    "did not find expected key": _INDENTATION,
+    "found character that cannot start any token": _IN_QUOTES,
+    "found unexpected end of stream": "close the quotes",
+    "mapping values are not allowed in this context": f"{_INDENTATION}, or put text with `: ` "
+    "in quotes",
+}
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a piece of a document stands, and where its parts do."""
+
+    position: Position
+    parts: "dict[str | int, _Place]" = field(default_factory=dict)
+    names: dict[str, Position] = field(default_factory=dict)
+
+    def key(self, path: Path) -> Position:
+        """Where the name of a field begins, or where the mapping does."""
+        *parent, name = path
+        place = self._deepest(parent)
+        return place.names.get(str(name), place.position)
+
+    def value(self, path: Path) -> Position:
+        """Where a value begins, or the last piece on the way to it."""
+        return self._deepest(path).position
+
+    def _deepest(self, path: "Path | list[str | int]") -> "_Place":
+        place = self
+        for step in path:
+            if step not in place.parts:
+                return place
+            place = place.parts[step]
+        return place
+
+
+class _TooDeepError(Exception):
+    """A document nests deeper than any policy does."""
+
+    def __init__(self, path: Path, position: Position) -> None:
+        super().__init__()
+        self.path = path
+        self.position = position
+
+
+def read(file: str, data: bytes) -> tuple[list[Document], list[Problem]]:
+    """Read a file's documents as plain trees, and say what is not strict about them.
+
+    A document with problems is there as well, so that what else is wrong with
+    it can be said at the same time. What follows broken YAML is not.
+    """
+    try:
+        text = data.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as exc:
+        position = _position(data[: exc.start].decode())
+        return [], [Problem(file, position, "", "is not UTF-8", "save it as UTF-8")]
+    if found := _MISLEADING.search(text):
+        message = f"holds the invisible character U+{ord(found[0]):04X}"
+        return [], [Problem(file, _position(text[: found.start()]), "", message, "delete it")]
+    return _Reader(file, text).read()
+
+
+def _position(before: str) -> Position:
+    line = before.rpartition("\n")[2]
+    return Position(before.count("\n") + 1, len(line) + 1)
+
+
+class _Reader:
+    """The events of one text, turned into trees and places."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self._file = file
+        self._lines = text.split("\n")
+        self._events = iter(yaml.parse(text, Loader=CSafeLoader))
+        self._problems: list[Problem] = []
+
+    def read(self) -> tuple[list[Document], list[Problem]]:
+        documents: list[Document] = []
+        try:
+            for event in self._events:
+                if isinstance(event, DocumentStartEvent):
+                    tree, place = self._piece(next(self._events), ())
+                    if tree is not None:
+                        documents.append(Document(self._file, tree, place))
+        except yaml.MarkedYAMLError as exc:
+            self._broken(exc)
+        except _TooDeepError as exc:
+            message = f"nests deeper than {_DEEPEST} levels"
+            self._problem(exc.position, exc.path[:1], message, "no policy does")
+        else:
+            if not documents and not self._problems:
+                hint = "delete the file, or write a policy"
+                self._problem(Position(1, 1), (), "has no document", hint)
+        return documents, self._problems
+
+    def _piece(self, event: Event, path: Path) -> tuple[object, _Place]:
+        place = _Place(_at(event.start_mark))
+        if len(path) > _DEEPEST:
+            raise _TooDeepError(path, place.position)
+        match event:
+            case AliasEvent():
+                hint = "write it out, or in quotes if it is a pattern"
+                self._problem(place.position, path, f"is the alias `*{event.anchor}`", hint)
+            case ScalarEvent():
+                self._refuse_properties(event, path)
+                return self._scalar(event, path), place
+            case SequenceStartEvent():
+                self._refuse_properties(event, path)
+                return self._sequence(place, path), place
+            case MappingStartEvent():
+                self._refuse_properties(event, path)
+                return self._mapping(place, path), place
+        return None, place
+
+    def _sequence(self, place: _Place, path: Path) -> list[object]:
+        items: list[object] = []
+        while not isinstance(event := next(self._events), CollectionEndEvent):
+            number = len(items)
+            item, place.parts[number] = self._piece(event, (*path, number))
+            items.append(item)
+        return items
+
+    def _mapping(self, place: _Place, path: Path) -> dict[str, object]:
+        fields: dict[str, object] = {}
+        while not isinstance(event := next(self._events), CollectionEndEvent):
+            position = _at(event.start_mark)
+            name = self._name(event, path)
+            value, part = self._piece(next(self._events), (*path, name))
+            if name in fields:
+                message = f"has {shown(name)} twice, first in line {place.names[name].line}"
+                self._problem(position, path, message, "keep one")
+                continue
+            fields[name], place.parts[name], place.names[name] = value, part, position
+        return fields
+
+    def _name(self, event: Event, path: Path) -> str:
+        name, place = self._piece(event, path)
+        if isinstance(event, ScalarEvent) and name == "<<":
+            self._problem(place.position, path, "merges with `<<`", "write the fields out")
+        elif not isinstance(name, str):
+            self._problem(place.position, path, "has a field whose name is no text", "write a name")
+        return event.value if isinstance(event, ScalarEvent) else ""
+
+    def _scalar(self, event: ScalarEvent, path: Path) -> object:
+        text = event.value
+        plain, _ = event.implicit
+        if not plain:
+            return text
+        if text in _NULL:
+            return None
+        if text in _TRUTH:
+            return _TRUTH[text]
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        if _AMBIGUOUS.fullmatch(text):
+            message = f"{shown(text)} is a number or a date to some readers of YAML"
+            self._problem(_at(event.start_mark), path, message, "put it in quotes")
+        return text
+
+    def _refuse_properties(self, event: ScalarEvent | CollectionStartEvent, path: Path) -> None:
+        for what, found in (("anchor", event.anchor), ("tag", event.tag)):
+            if found is not None:
+                message = f"has the {what} {shown(found)}"
+                self._problem(_at(event.start_mark), path, message, "leave it out")
+
+    def _broken(self, exc: yaml.MarkedYAMLError) -> None:
+        position = _at(exc.problem_mark)
+        if position.line > len(self._lines):
+            position = Position(len(self._lines), len(self._lines[-1]) + 1)
+        what = str(exc.problem)
+        hint = _HINTS.get(what, "")
+        line = self._lines[position.line - 1]
+        if "\t" in line[: len(line) - len(line.lstrip())]:
+            hint = "indent with spaces, not with tabs"
+        self._problem(position, (), f"is not YAML: {what}", hint)
+
+    def _problem(self, position: Position, path: Path, message: str, hint: str) -> None:
+        self._problems.append(Problem(self._file, position, dotted(path), message, hint))
+
+
+def _at(mark: _Mark | None) -> Position:
+    """A mark of libyaml, which it puts on everything, unlike what its types say."""
+    return Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)

@@ -1,0 +1,527 @@
+"""Which policies hold: what is wrong in a file is told, and changes are followed."""
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path, PosixPath
+from typing import NoReturn
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.attributes import Verb
+from proxy.core.policy import Effect
+from proxy.edge.policyfiles import PolicyError, PolicyFile, PolicyFiles, Status, load
+from proxy.edge.policyfiles.reading import Contents, compiled, fingerprint, read
+from tests.identities import make_identity
+
+YAMLISH = st.text("-{}[]:,&*!|>'\"%@`?# \n\tab01~<.")
+HEAD = "apiVersion: hostclaim-proxy.metal3.io/v1alpha1\nkind: AccessPolicy\n"
+
+
+def policy(name: str, *namespaces: str, spec: str = "") -> str:
+    """Let everyone of corp view some namespaces, on lines 1 to 8."""
+    return f"""{HEAD}metadata:
+  name: {name}
+spec:
+  subjects: [{{issuer: corp, everyone: true}}]
+  allow:
+  - {{namespaces: [{", ".join(namespaces)}], role: viewer}}
+{spec}"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    (folder / "blue.yaml").write_text(policy("blue", "blue"))
+    return folder
+
+
+def problems(path: Path) -> list[str]:
+    with pytest.raises(PolicyError) as caught:
+        load([path])
+    assert str(caught.value) == "\n".join(map(str, caught.value.problems))
+    return [
+        line.replace(f"{path}:", "").replace(f"{path}/", "")
+        for line in str(caught.value).split("\n")
+    ]
+
+
+GOOD = policy("blue", "blue")
+ALLOW = "spec.allow[0].namespaces[0]"
+QUOTES = "put it in quotes"
+OTHER_READERS = f"is a number or a date to some readers of YAML, {QUOTES}"
+ALIAS = "write it out, or in quotes if it is a pattern"
+NO_TEXT = "metadata: has a field whose name is no text, write a name"
+BEGINS = "put text that begins with it in quotes"
+TOKEN = "found character that cannot start any token"
+
+
+def edited(old: str, new: str) -> str:
+    assert old in GOOD
+    return GOOD.replace(old, new)
+
+
+BROKEN: list[tuple[str, str | bytes, str]] = [
+    ("empty", "", "1:1: has no document, delete the file, or write a policy"),
+    ("comments", "# none\n", "1:1: has no document, delete the file, or write a policy"),
+    ("markers", "---\n---\n", "1:1: has no document, delete the file, or write a policy"),
+    ("latin-1", GOOD.encode() + b"# caf\xe9", "9:6: is not UTF-8, save it as UTF-8"),
+    ("utf-16", GOOD.encode("utf-16"), "1:1: is not UTF-8, save it as UTF-8"),
+    ("bell", GOOD + "# \a", "9:3: holds the invisible character U+0007, delete it"),
+    ("lone CR", GOOD + "#\r", "9:2: holds the invisible character U+000D, delete it"),
+    ("separator", GOOD + "#\u2028", "9:2: holds the invisible character U+2028, delete it"),
+    ("direction", GOOD + "#\u202e", "9:2: holds the invisible character U+202E, delete it"),
+    ("10 MiB", "#" * 10 * 2**20, "1:1: is too large, split it, a file has at most 1048576 bytes"),
+    (
+        "tab",
+        edited("  name", "\tname"),
+        f"4:1: is not YAML: {TOKEN}, indent with spaces, not with tabs",
+    ),
+    (
+        "indentation",
+        edited("  subjects", "   subjects"),
+        "7:3: is not YAML: did not find expected key, check the indentation",
+    ),
+    (
+        "open quote",
+        edited("corp", '"corp'),
+        "9:1: is not YAML: found unexpected end of stream, close the quotes",
+    ),
+    (
+        "open bracket",
+        edited("true}]", "true}"),
+        "7:3: is not YAML: did not find expected ',' or ']', close the bracket",
+    ),
+    (
+        "bare star",
+        policy("blue", "*"),
+        "8:20: is not YAML: did not find expected alphabetic or numeric character, " + BEGINS,
+    ),
+    (
+        "colon",
+        edited("name: blue", "name: a: b"),
+        (
+            "4:10: is not YAML: mapping values are not allowed in this context, "
+            "check the indentation, or put text with `: ` in quotes"
+        ),
+    ),
+    ("backtick", edited("name: blue", "name: `a`"), f"4:9: is not YAML: {TOKEN}, {BEGINS}"),
+    ("directive", "%YAML 9.9\n---\n", "1:1: is not YAML: found incompatible YAML document"),
+    ("junk", GOOD + "...\nx", "10:1: is not YAML: did not find expected <document start>"),
+    ("half written", GOOD[:150], "7:9: spec.allow: has no value, give it a list"),
+    ("list", "- a", "1:1: is a list, not a mapping, write lines of `field: value`"),
+    ("text", "hello", "1:1: is a string, not a mapping, write lines of `field: value`"),
+    ("nesting", "[" * 100_000, "1:34: [0]: nests deeper than 32 levels, no policy does"),
+    (
+        "anchor",
+        edited("corp", "&a corp"),
+        "6:23: spec.subjects[0].issuer: has the anchor `a`, leave it out",
+    ),
+    (
+        "alias",
+        edited("corp", "*a"),
+        f"6:23: spec.subjects[0].issuer: is the alias `*a`, {ALIAS}",
+    ),
+    ("star word", policy("blue", "*-a"), f"8:19: {ALLOW}: is the alias `*-a`, {ALIAS}"),
+    (
+        "anchored mapping",
+        edited("metadata:", "metadata: &m"),
+        "3:11: metadata: has the anchor `m`, leave it out",
+    ),
+    (
+        "tagged list",
+        edited("subjects: [", "subjects: !!seq ["),
+        "6:13: spec.subjects: has the tag `tag:yaml.org,2002:seq`, leave it out",
+    ),
+    (
+        "code",
+        edited("name: blue", "name: !!python/name:os.system x"),
+        "4:9: metadata.name: has the tag `tag:yaml.org,2002:python/name:os.system`, leave it out",
+    ),
+    (
+        "merge",
+        edited("  name", "  <<: {a: b}\n  name"),
+        "4:3: metadata: merges with `<<`, write the fields out",
+    ),
+    (
+        "field twice",
+        edited("  name: blue", "  name: blue\n  name: red"),
+        "5:3: metadata: has `name` twice, first in line 4, keep one",
+    ),
+    ("number as field", edited("  name", "  1: x\n  name"), f"4:3: {NO_TEXT}"),
+    ("nothing as field", edited("  name", "  ~: x\n  name"), f"4:3: {NO_TEXT}"),
+    ("list as field", edited("  name", "  ? [a]\n  : x\n  name"), f"4:5: {NO_TEXT}"),
+    (
+        "on",
+        edited("  name", "  on: x\n  name"),
+        "4:3: metadata: unknown field `on`, use `name` or `annotations`",
+    ),
+    (
+        "yes",
+        edited("true", "yes"),
+        "6:39: spec.subjects[0].everyone: is a string, not `true`, write `true`",
+    ),
+    ("number", policy("blue", "7"), f"8:19: {ALLOW}: is `7`, not a string, {QUOTES}"),
+    ("true", policy("blue", "true"), f"8:19: {ALLOW}: is `true`, not a string, {QUOTES}"),
+    ("nothing", policy("blue", "null"), f"8:19: {ALLOW}: has no value, give it a string"),
+    *(
+        (f"maybe {word}", policy("blue", word), f"8:19: {ALLOW}: `{word}` {OTHER_READERS}")
+        for word in ("010", "0x1f", "0b1", "1e3", "1.5", "1_000", "12:30", ".inf", "2024-01-01")
+    ),
+    (
+        "pattern",
+        policy("blue", "Blue"),
+        f"8:19: {ALLOW}: `Blue` matches no namespace, did you mean `blue`?",
+    ),
+    (
+        "missing field",
+        edited("issuer: corp, ", ""),
+        "6:14: spec.subjects[0].issuer: is missing, add `issuer: ...`",
+    ),
+    (
+        "name twice",
+        f"{GOOD}---\n{GOOD}",
+        "13:9: metadata.name: `blue` is the name of blue.yaml:4, choose another",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN]
+)
+def test_a_broken_file_is_told_with_line_and_column(
+    folder: Path, content: str | bytes, message: str
+) -> None:
+    data = content if isinstance(content, bytes) else content.encode()
+    (folder / "blue.yaml").write_bytes(data)
+    assert problems(folder) == [f"blue.yaml:{message}"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN]
+)
+async def test_a_file_that_breaks_leaves_the_last_good_set_in_force(
+    folder: Path, content: str | bytes, message: str
+) -> None:
+    files = PolicyFiles([folder])
+    data = content if isinstance(content, bytes) else content.encode()
+    (folder / "blue.yaml").write_bytes(data)
+    await settle(files)
+    assert await namespaces(files) == ("blue",)
+    assert message in str(files.status.error).replace(f"{folder}/", "")
+
+
+def test_problems_of_all_files_are_told_at_once(folder: Path) -> None:
+    (folder / "blue.yaml").write_text(edited("corp", "&a corp").replace("viewer", "view"))
+    (folder / "red.yaml").write_text(f"{policy('red', 'RED')}---\na: [")
+    assert problems(folder) == [
+        "blue.yaml:6:23: spec.subjects[0].issuer: has the anchor `a`, leave it out",
+        "blue.yaml:8:32: spec.allow[0].role: unknown role `view`, did you mean `viewer`?",
+        f"red.yaml:8:19: {ALLOW}: `RED` matches no namespace, did you mean `red`?",
+        "red.yaml:10:5: is not YAML: did not find expected node content",
+    ]
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    hint = "put a policy there, an empty folder would lock everybody out"
+    assert problems(tmp_path) == [f"1:1: has no file `*.yaml` or `*.yml`, {hint}"]
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (
+            lambda path: path.symlink_to(path.name),
+            "cannot be read: too many levels of symbolic links",
+        ),
+        (lambda path: path.symlink_to("gone"), "cannot be read: no such file or directory"),
+        (lambda path: path.symlink_to("/proc/self/mem"), "cannot be read: input/output error"),
+        (Path.mkdir, "is not a file, take it out of there"),
+        (os.mkfifo, "is not a file, take it out of there"),
+    ],
+    ids=["symlink loop", "dangling symlink", "unreadable file", "folder", "pipe"],
+)
+def test_what_cannot_be_read_is_told(
+    folder: Path, make: Callable[[Path], object], reason: str
+) -> None:
+    make(folder / "red.yaml")
+    assert problems(folder) == [f"red.yaml:1:1: {reason}"]
+
+
+class Locked(PosixPath):
+    """A folder that the proxy's user may not look into."""
+
+    def iterdir(self) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_a_folder_that_cannot_be_listed_is_told(folder: Path) -> None:
+    assert problems(Locked(folder)) == ["1:1: cannot be read: permission denied"]
+
+
+def test_a_path_that_is_not_there_is_told(tmp_path: Path) -> None:
+    assert problems(tmp_path / "gone") == ["1:1: cannot be read: no such file or directory"]
+
+
+def test_hidden_files_other_files_and_folders_within_are_left_alone(folder: Path) -> None:
+    for name in (".swp.yaml", "README.md", "accesspolicy.schema.json", "blue.yaml~"):
+        (folder / name).write_text("not a policy")
+    (folder / "old").mkdir()
+    (folder / "old" / "x.yaml").write_text("not a policy")
+    assert len(load([folder])) == 1
+
+
+def test_a_file_may_be_named_itself_whatever_its_name(tmp_path: Path) -> None:
+    (tmp_path / "policies").write_text(GOOD)
+    assert len(load([tmp_path / "policies"])) == 1
+
+
+@pytest.mark.parametrize("word", ["no", "on", "y", "off", "1a", "7-up", '"7"', "e1"])
+def test_a_namespace_that_only_looks_odd_is_one(folder: Path, word: str) -> None:
+    (folder / "blue.yaml").write_text(policy("blue", word))
+    found = load([folder]).rules_for(make_identity()).namespaces()
+    assert found == (word.strip('"'),)
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_harmless(folder: Path) -> None:
+    (folder / "blue.yaml").write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
+    assert len(load([folder])) == 1
+
+
+def test_empty_documents_among_others_are_harmless(folder: Path) -> None:
+    (folder / "blue.yaml").write_text(f"---\n# Blue.\n---\n{GOOD}---\n")
+    assert len(load([folder])) == 1
+
+
+def test_a_rule_knows_its_file_and_line(folder: Path) -> None:
+    rules = load([folder]).rules_for(make_identity())
+    rule = rules.matching(Effect.ALLOW, "hostclaims", Verb.GET, "blue")
+    assert rule is not None
+    assert str(rule.origin) == f"{folder}/blue.yaml:8 blue spec.allow[0]"
+
+
+@given(st.one_of(st.binary(), st.text().map(str.encode), YAMLISH.map(str.encode)))
+def test_whatever_a_file_holds_it_is_used_or_told(data: bytes) -> None:
+    contents = Contents((), ((PolicyFile("any.yaml", ""), data),), ())
+    with contextlib.suppress(PolicyError):
+        compiled(contents)
+
+
+class Restless(PosixPath):
+    """A file that is changed while it is read, for some time."""
+
+    changes = 0
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        if self.changes:
+            self.changes -= 1
+            os.utime(self, ns=(0, self.changes))
+        return super().stat(follow_symlinks=follow_symlinks)
+
+
+def test_files_that_change_while_they_are_read_are_read_again(folder: Path) -> None:
+    path = Restless(folder / "blue.yaml")
+    path.changes = 7
+    contents = read((path,))
+    assert path.changes == 0
+    assert contents.fingerprint == fingerprint((path,))
+    assert not contents.problems
+
+
+def test_files_that_never_rest_are_told(folder: Path) -> None:
+    path = Restless(folder / "blue.yaml")
+    path.changes = 1000
+    assert [problem.message for problem in read((path,)).problems] == [
+        "keeps changing while it is read"
+    ]
+
+
+async def namespaces(files: PolicyFiles) -> tuple[str, ...]:
+    return (await files.rules(make_identity())).namespaces()
+
+
+async def settle(files: PolicyFiles) -> None:
+    """Look until a change has come to rest."""
+    await files.look()
+    await files.look()
+
+
+class Changes:
+    """A subscriber that counts."""
+
+    def __init__(self, files: PolicyFiles) -> None:
+        self.count = 0
+        files.subscribe(self)
+
+    def __call__(self) -> None:
+        self.count += 1
+
+
+def test_a_broken_file_stops_the_start(folder: Path) -> None:
+    (folder / "blue.yaml").write_text("{")
+    with pytest.raises(PolicyError, match=r"blue\.yaml:1:2: is not YAML"):
+        PolicyFiles([folder])
+
+
+async def test_status_says_what_is_in_force(folder: Path) -> None:
+    files = PolicyFiles([folder], clock=lambda: 17.0)
+    digest = hashlib.sha256(GOOD.encode()).hexdigest()
+    assert files.status == Status((PolicyFile(f"{folder}/blue.yaml", digest),), 1, 17.0)
+
+
+async def test_a_changed_file_is_taken_up_once(folder: Path) -> None:
+    files = PolicyFiles([folder])
+    changes = Changes(files)
+    assert await namespaces(files) == ("blue",)
+    (folder / "blue.yaml").write_text(policy("blue", "green"))
+    for _ in range(5):
+        await files.look()
+    assert await namespaces(files) == ("green",)
+    assert changes.count == files.status.reloads == 1
+
+
+async def test_a_change_is_not_taken_up_before_it_rests(folder: Path) -> None:
+    files = PolicyFiles([folder])
+    changes = Changes(files)
+    for name in ("red", "green", "yellow"):
+        (folder / f"{name}.yaml").write_text(policy(name, name))
+        await files.look()
+        assert changes.count == 0
+    await files.look()
+    assert await namespaces(files) == ("blue", "green", "red", "yellow")
+    assert changes.count == 1
+
+
+async def test_files_that_change_at_every_look_are_taken_up_in_the_end(folder: Path) -> None:
+    files = PolicyFiles([folder])
+    for number in range(11):
+        (folder / "blue.yaml").write_text(policy("blue", f"blue-{number}"))
+        await files.look()
+    assert await namespaces(files) == ("blue-10",)
+
+
+async def test_a_config_map_is_swapped_whole(tmp_path: Path) -> None:
+    def publish(version: str) -> None:
+        """As kubelet does: a folder for each version, and one link to it that is renamed over."""
+        (tmp_path / f"..{version}").mkdir()
+        for name in ("one", "two"):
+            text = policy(name, f"{name}-{version}")
+            (tmp_path / f"..{version}" / f"{name}.yaml").write_text(text)
+        (tmp_path / "..data_tmp").symlink_to(f"..{version}")
+        (tmp_path / "..data_tmp").rename(tmp_path / "..data")
+
+    publish("v1")
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").symlink_to(f"..data/{name}.yaml")
+    files = PolicyFiles([tmp_path])
+    changes = Changes(files)
+    assert await namespaces(files) == ("one-v1", "two-v1")
+    publish("v2")
+    await settle(files)
+    assert await namespaces(files) == ("one-v2", "two-v2")
+    assert changes.count == 1
+
+
+async def test_an_editor_that_writes_aside_and_renames_is_followed(folder: Path) -> None:
+    files = PolicyFiles([folder])
+    before = (folder / "blue.yaml").stat()
+    (folder / ".blue.yaml.swp").write_text(policy("blue", "gray"))
+    os.utime(folder / ".blue.yaml.swp", ns=(before.st_atime_ns, before.st_mtime_ns))
+    (folder / ".blue.yaml.swp").rename(folder / "blue.yaml")
+    await settle(files)
+    assert await namespaces(files) == ("gray",)
+
+
+async def test_a_checkout_adds_and_removes_files_in_one_change(folder: Path) -> None:
+    files = PolicyFiles([folder])
+    changes = Changes(files)
+    (folder / "blue.yaml").unlink()
+    await files.look()
+    (folder / "red.yaml").write_text(policy("red", "red"))
+    await settle(files)
+    assert await namespaces(files) == ("red",)
+    assert changes.count == 1
+    assert files.status.failures == 0
+
+
+async def test_a_touched_file_is_no_change(folder: Path) -> None:
+    files = PolicyFiles([folder])
+    changes = Changes(files)
+    os.utime(folder / "blue.yaml", ns=(1, 1))
+    await settle(files)
+    assert changes.count == files.status.reloads == 0
+
+
+async def test_a_broken_reload_is_remembered_until_it_is_mended(folder: Path) -> None:
+    now = iter([1.0, 2.0, 3.0])
+    files = PolicyFiles([folder], clock=lambda: next(now))
+    changes = Changes(files)
+    (folder / "blue.yaml").write_text("{")
+    for _ in range(5):
+        await files.look()
+    assert files.status.failures == 1
+    assert (files.status.loaded_at, files.status.failed_at) == (1.0, 2.0)
+    (folder / "blue.yaml").write_text(policy("blue", "green"))
+    await settle(files)
+    assert (files.status.error, files.status.loaded_at) == (None, 3.0)
+    assert changes.count == 1
+
+
+async def test_going_back_to_what_is_in_force_clears_the_error(folder: Path) -> None:
+    files = PolicyFiles([folder])
+    changes = Changes(files)
+    (folder / "blue.yaml").write_text("{")
+    await settle(files)
+    (folder / "blue.yaml").write_text(GOOD)
+    await settle(files)
+    assert files.status.error is None
+    assert changes.count == 0
+
+
+async def test_what_could_not_be_read_is_tried_again(folder: Path) -> None:
+    files = PolicyFiles([folder])
+    (folder / "red.yaml").symlink_to("/proc/self/mem")
+    await settle(files)
+    await settle(files)
+    assert files.status.failures == 1
+    (folder / "red.yaml").unlink()
+    await settle(files)
+    assert files.status.error is None
+
+
+async def test_the_rules_of_an_identity_are_found_once_for_each_set(folder: Path) -> None:
+    files = PolicyFiles([folder])
+    rules = await files.rules(make_identity())
+    assert await files.rules(make_identity()) is rules
+    (folder / "blue.yaml").write_text(policy("blue", "green"))
+    await settle(files)
+    assert await files.rules(make_identity()) is not rules
+
+
+async def test_a_reused_token_id_does_not_reuse_rules(folder: Path) -> None:
+    files = PolicyFiles([folder])
+    group = policy("blue", "blue").replace("everyone: true", "group: /tenants/blue")
+    (folder / "blue.yaml").write_text(group)
+    await settle(files)
+    assert await namespaces(files) == ("blue",)
+    assert (await files.rules(make_identity(groups=()))).namespaces() == ()
+
+
+async def test_running_follows_the_files_until_cancelled(folder: Path) -> None:
+    files = PolicyFiles([folder], interval=0.001)
+    changed = asyncio.Event()
+    files.subscribe(changed.set)
+    running = asyncio.create_task(files.run())
+    (folder / "blue.yaml").write_text(policy("blue", "green"))
+    async with asyncio.timeout(30):
+        await changed.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert await namespaces(files) == ("green",)
