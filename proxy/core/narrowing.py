@@ -23,7 +23,8 @@ STAMPED: Final = "true"
 _READABLE = frozenset({media.JSON, media.YAML, media.PROTOBUF})
 # What we can look into.
 _INSPECTABLE = frozenset({media.JSON})
-_WRITABLE = frozenset({media.JSON, media.YAML})
+_FORWARDED = frozenset({media.JSON, media.YAML})
+_INSPECTED = frozenset({media.JSON, media.PROTOBUF})
 
 _USER_AGENT = re.compile(r"[\x20-\x7e]{1,256}")
 
@@ -110,14 +111,14 @@ def look(call: Call) -> UpstreamRequest:
 def rehearse(call: Call, body: bytes) -> UpstreamRequest:
     """The write with `dryRun=All`, answered as plain JSON: what it would store."""
     request = attributes.with_parameter(call.resource_request, "dryRun", "All")
-    return _request(call, request, media.JSON, _content_type(call, request), body)
+    return _request(call, request, media.JSON, _type_of_inspected(call), body)
 
 
 def write(call: Call, body: bytes) -> UpstreamRequest:
     """The write, with the body as the proxy has judged and amended it."""
     request = call.resource_request
     accept = _accept(call, _INSPECTABLE)
-    return _request(call, request, accept, _content_type(call, request), body)
+    return _request(call, request, accept, _type_of_inspected(call), body)
 
 
 def delete(call: Call, options: bytes) -> UpstreamRequest:
@@ -134,6 +135,15 @@ def document(call: Call, wanted: Document) -> UpstreamRequest:
     """One of the apiserver's own descriptions of itself, as JSON."""
     headers = _headers(call, media.JSON)
     return UpstreamRequest(_SEAL, "GET", wanted.value, headers)
+
+
+def encoding(call: Call) -> str:
+    """The media type of a body that is looked into.
+
+    Raises:
+        UnsupportedMediaType: it is not one that can be.
+    """
+    return _content_type(call, _INSPECTED)
 
 
 def check_acceptable(call: Call) -> None:
@@ -161,7 +171,8 @@ def _pass(call: Call, request: ResourceRequest) -> UpstreamRequest:
     """Let body and answer through unread, so the answer may come compressed."""
     headers = _headers(call, _accept(call, _READABLE))
     if call.body:
-        headers = (*headers, ("Content-Type", _content_type(call, request)))
+        sent_as = request.patch_type or _content_type(call, _FORWARDED)
+        headers = (*headers, ("Content-Type", sent_as))
     if media.takes_gzip(",".join(call.raw.values("Accept-Encoding"))):
         headers = (*headers, ("Accept-Encoding", "gzip"))
     return _build(request, headers, call.body)
@@ -192,7 +203,9 @@ def _accept(call: Call, served: frozenset[str]) -> str:
     return media.accept(",".join(call.raw.values("Accept")), served)
 
 
-def _content_type(call: Call, request: ResourceRequest) -> str:
-    if request.patch_type is not None:
-        return request.patch_type
-    return media.content_type(call.raw.value("Content-Type"), _WRITABLE)
+def _type_of_inspected(call: Call) -> str:
+    return call.resource_request.patch_type or encoding(call)
+
+
+def _content_type(call: Call, served: frozenset[str]) -> str:
+    return media.content_type(call.raw.value("Content-Type"), served)

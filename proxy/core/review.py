@@ -6,7 +6,7 @@ can-i` cannot say one thing while the proxy does another.
 
 from typing import assert_never
 
-from proxy.core import attributes, body, media, narrowing
+from proxy.core import attributes, body, media, narrowing, protobuf
 from proxy.core.attributes import (
     SERVED,
     Document,
@@ -34,15 +34,11 @@ def answer(call: Call, request: ReviewRequest, rules: RuleSet) -> Reply:
 
     Raises:
         BadRequest: the body is not the review that the path names.
-        NotAcceptable, UnsupportedMediaType: an encoding other than JSON.
+        NotAcceptable, UnsupportedMediaType: an encoding that is not served.
     """
     narrowing.check_acceptable(call)
-    media.content_type(call.raw.value("Content-Type"), frozenset({media.JSON}))
-    asked = body.parse_object(call.body)
     api_version, kind = _API_VERSIONS[request.review]
-    for key, wanted in (("kind", kind), ("apiVersion", api_version)):
-        if body.text(asked, key, key) not in {"", wanted}:
-            raise body.malformed(key, f"`{wanted}` as the path says")
+    asked = _read(call, api_version, kind)
     spec = body.section(asked, "spec", "spec")
     identity = call.allow.identity
     match request.review:
@@ -58,6 +54,18 @@ def answer(call: Call, request: ReviewRequest, rules: RuleSet) -> Reply:
     if request.review is not Review.SUBJECT:
         found["spec"] = spec
     return Reply(201, (("Content-Type", media.JSON),), body.render(found))
+
+
+def _read(call: Call, api_version: str, kind: str) -> Object:
+    if narrowing.encoding(call) == media.PROTOBUF:
+        message = protobuf.decode(call.body, kind, frozenset({api_version}))
+        message.ClearField("metadata")
+        return protobuf.as_object(message)
+    asked = body.parse_object(call.body)
+    for key, wanted in (("kind", kind), ("apiVersion", api_version)):
+        if body.text(asked, key, key) not in {"", wanted}:
+            raise body.malformed(key, f"`{wanted}` as the path says")
+    return asked
 
 
 def user_info(identity: Identity) -> Object:

@@ -11,12 +11,21 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
-from proxy.core import attributes, body, filtering, media, narrowing, status
+from proxy.core import (
+    attributes,
+    body,
+    filtering,
+    media,
+    narrowing,
+    protobuf,
+    status,
+    written,
+)
 from proxy.core.attributes import PatchType, Verb
 from proxy.core.body import Object
 from proxy.core.conversation import Conversation, Forward, at_once
 from proxy.core.errors import BadRequest, Cause, Forbidden, Target, UnsupportedMediaType
-from proxy.core.narrowing import STAMP, STAMPED, Call, UpstreamRequest
+from proxy.core.narrowing import STAMP, Call, UpstreamRequest
 from proxy.core.wire import Reply
 
 DEFAULT_TYPE: Final = "Opaque"
@@ -28,6 +37,7 @@ _ATTEMPTS = 5
 # No object was ever written at this revision (the first write to etcd makes 2),
 # so as a precondition it says: there must be no such object.
 _NO_REVISION: Final = "1"
+_OPTIONS_VERSIONS: Final = frozenset({"v1", "meta.k8s.io/v1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,7 @@ def converse(call: Call) -> Conversation:
         case Verb.GET:
             return _get(call)
         case Verb.CREATE:
-            return at_once(Forward(narrowing.write(call, body.render(_read_secret(call)))))
+            return at_once(Forward(narrowing.write(call, _read_secret(call).stamped(""))))
         case Verb.UPDATE:
             return _update(call)
         case Verb.PATCH if request.patch_type is PatchType.APPLY:
@@ -80,10 +90,11 @@ def _update(call: Call) -> Conversation:
     secret = _read_secret(call)
 
     def act(seen: _Seen | None) -> Generator[UpstreamRequest, Reply, Reply]:
-        _check_same_type(call, secret, _existing(call, seen))
-        return (yield narrowing.write(call, body.render(_pinned(secret, seen))))
+        existing = _existing(call, seen)
+        _check_same_type(call, secret.type, existing)
+        return (yield narrowing.write(call, secret.stamped(existing.resource_version)))
 
-    return _on_live(call, _version_of(secret), act)
+    return _on_live(call, secret.resource_version, act)
 
 
 def _patch(call: Call) -> Conversation:
@@ -112,10 +123,11 @@ def _apply(call: Call) -> Conversation:
 
     def act(seen: _Seen | None) -> Generator[UpstreamRequest, Reply, Reply]:
         if seen is not None:
-            _check_same_type(call, applied, seen)
-        return (yield narrowing.write(call, body.render(_pinned(applied, seen))))
+            _check_same_type(call, applied.type, seen)
+        version = seen.resource_version if seen else _NO_REVISION
+        return (yield narrowing.write(call, applied.stamped(version)))
 
-    return _on_live(call, _version_of(applied), act)
+    return _on_live(call, applied.resource_version, act)
 
 
 def _delete(call: Call) -> Conversation:
@@ -140,6 +152,9 @@ def _on_live(call: Call, version: str, act: _Act) -> Conversation:
     tried anew; one that remains while nothing moved is the client's.
     """
     narrowing.check_acceptable(call)
+    if version == "0":
+        # The apiserver, too, reads it as no precondition.
+        version = ""
     before: _Seen | None = None
     reply: Reply | None = None
     for _ in range(_ATTEMPTS):
@@ -182,40 +197,30 @@ def _existing(call: Call, seen: _Seen | None) -> _Seen:
     return seen
 
 
-def _read_secret(call: Call) -> Object:
-    """The secret in the body, checked and stamped.
+def _read_secret(call: Call) -> written.Secret:
+    """The secret in the body, checked; it is stamped when it is written.
 
     CAPM3's update replaces all labels by its own, so a missing stamp is put
     back, never held against the writer.
     """
-    secret = _read_object(call)
     request = call.resource_request
-    for key, wanted in (("kind", "Secret"), ("apiVersion", "v1")):
-        if body.text(secret, key, key) not in {"", wanted}:
-            raise body.malformed(key, f"`{wanted}` as the path says")
-    metadata = body.section(secret, "metadata", "metadata")
-    if body.text(metadata, "namespace", "metadata.namespace") not in {"", request.namespace}:
+    secret = _decode(call)
+    if secret.namespace not in {"", request.namespace}:
         raise body.malformed("metadata.namespace", "the namespace of the path")
-    if request.name and body.text(metadata, "name", "metadata.name") not in {"", request.name}:
+    if request.name and secret.name not in {"", request.name}:
         raise body.malformed("metadata.name", "the name in the path")
-    secret_type = body.text(secret, "type", "type") or DEFAULT_TYPE
-    if secret_type not in ALLOWED_TYPES:
+    if (secret.type or DEFAULT_TYPE) not in ALLOWED_TYPES:
         raise _refuse_field(call, "type", f"must be one of {', '.join(ALLOWED_TYPES)}")
-    body.section(metadata, "labels", "metadata.labels")[STAMP] = STAMPED
     return secret
 
 
-def _read_object(call: Call) -> Object:
-    if call.resource_request.patch_type is None:
-        media.content_type(call.raw.value("Content-Type"), frozenset({media.JSON}))
+def _decode(call: Call) -> written.Secret:
+    if call.resource_request.patch_type is not PatchType.APPLY:
+        return written.read(call.body, narrowing.encoding(call))
     try:
-        return body.parse_object(call.body)
+        return written.read(call.body, media.JSON)
     except BadRequest as exc:
-        if call.resource_request.patch_type is PatchType.APPLY:
-            raise UnsupportedMediaType(
-                "send the apply of a secret as JSON, as kubectl does"
-            ) from exc
-        raise
+        raise UnsupportedMediaType("send the apply of a secret as JSON, as kubectl does") from exc
 
 
 def _read_patch(call: Call) -> Any:
@@ -230,41 +235,34 @@ def _read_patch(call: Call) -> Any:
     return patch
 
 
-_VERSION_POINTER = "/metadata/resourceVersion"
+_VERSION_POINTER: Final = "/metadata/resourceVersion"
 
 
-def _version_of(written: Any) -> str:
-    """The resourceVersion that a client's body or patch insists on, if any."""
-    if isinstance(written, list):
-        pins = [o for o in written if o.get("path") == _VERSION_POINTER and o.get("op") != "test"]
+def _version_of(patch: Any) -> str:
+    """The resourceVersion that a client's patch insists on, if any."""
+    if isinstance(patch, list):
+        pins = [o for o in patch if o.get("path") == _VERSION_POINTER and o.get("op") != "test"]
         versions = [body.text(o, "value", _VERSION_POINTER) for o in pins]
-        version = versions[-1] if versions else ""
-    else:
-        version = body.text(written["metadata"], "resourceVersion", "metadata.resourceVersion")
-    return "" if version == "0" else version
-
-
-def _pinned(secret: Object, seen: _Seen | None) -> Object:
-    version = seen.resource_version if seen else _NO_REVISION
-    return {**secret, "metadata": {**secret["metadata"], "resourceVersion": version}}
+        return versions[-1] if versions else ""
+    return body.text(patch["metadata"], "resourceVersion", "metadata.resourceVersion")
 
 
 def _pinned_patch(patch: Any, seen: _Seen) -> Any:
     if isinstance(patch, list):
         # Last, so that no operation before it can say otherwise.
         return [*patch, {"op": "add", "path": _VERSION_POINTER, "value": seen.resource_version}]
-    return _pinned(patch, seen)
+    return {**patch, "metadata": {**patch["metadata"], "resourceVersion": seen.resource_version}}
 
 
 def _judge(call: Call, rehearsed: Reply, seen: _Seen) -> None:
     """Refuse a patch whose outcome is not a tenant secret of the same type."""
-    _check_same_type(call, filtering.parse_reply(rehearsed), seen)
+    _check_same_type(call, body.text(filtering.parse_reply(rehearsed), "type", "type"), seen)
     if not filtering.is_tenant_secret(rehearsed):
         raise _refuse_field(call, f"metadata.labels[{STAMP}]", "cannot be removed or changed")
 
 
-def _check_same_type(call: Call, secret: Object, seen: _Seen) -> None:
-    if body.text(secret, "type", "type") not in {"", seen.type}:
+def _check_same_type(call: Call, wanted: str, seen: _Seen) -> None:
+    if wanted not in {"", seen.type}:
         raise _refuse_field(call, "type", f"cannot change, it is {seen.type}")
 
 
@@ -276,7 +274,7 @@ def _delete_options(call: Call) -> Object:
     if call.body:
         if given:
             raise BadRequest("give delete options in the body or in the query, not in both")
-        return _read_object(call)
+        return _read_delete_options(call)
     options: Object = {"kind": "DeleteOptions", "apiVersion": "v1"}
     for key, value in given.items():
         match key:
@@ -289,6 +287,13 @@ def _delete_options(call: Call) -> Object:
             case _:
                 options[key] = value
     return options
+
+
+def _read_delete_options(call: Call) -> Object:
+    if narrowing.encoding(call) == media.JSON:
+        return body.parse_object(call.body)
+    message = protobuf.decode(call.body, "DeleteOptions", _OPTIONS_VERSIONS)
+    return {"kind": "DeleteOptions", "apiVersion": "v1", **protobuf.as_object(message)}
 
 
 def _target(call: Call) -> Target:

@@ -1,0 +1,174 @@
+r"""Kubernetes' protobuf: read what typed clients send, and amend it without loss.
+
+kubectl's typed commands and controller-runtime write Secrets and reviews as
+`application/vnd.kubernetes.protobuf`: the bytes `k8s\0`, then a
+`runtime.Unknown` that wraps the object (apimachinery,
+`runtime/serializer/protobuf`). The messages below hold the few fields that
+matter here, with the numbers of the API's published `generated.proto`; what
+they do not name is kept by the library and written back.
+"""
+
+from typing import Any, Final
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from proxy.core.body import Object
+from proxy.core.errors import BadRequest, UnsupportedMediaType
+
+_MAGIC: Final = b"k8s\x00"
+_PACKAGE: Final = "hostclaim_proxy"
+
+_Field: Final = descriptor_pb2.FieldDescriptorProto
+_String: Final = _Field.TYPE_STRING
+_Bytes: Final = _Field.TYPE_BYTES
+_Bool: Final = _Field.TYPE_BOOL
+_Int64: Final = _Field.TYPE_INT64
+
+# Message -> field -> (number, type). A type is a scalar, the name of another
+# message, or either in a list, which means repeated. Maps are spelt out as
+# repeated entries, which is what they are on the wire.
+_MESSAGES: Final[dict[str, dict[str, tuple[int, Any]]]] = {
+    "Unknown": {
+        "typeMeta": (1, "TypeMeta"),
+        "raw": (2, _Bytes),
+        "contentEncoding": (3, _String),
+        "contentType": (4, _String),
+    },
+    "TypeMeta": {"apiVersion": (1, _String), "kind": (2, _String)},
+    "Label": {"key": (1, _String), "value": (2, _String)},
+    "ObjectMeta": {
+        "name": (1, _String),
+        "namespace": (3, _String),
+        "resourceVersion": (6, _String),
+        "labels": (11, ["Label"]),
+    },
+    "Secret": {"metadata": (1, "ObjectMeta"), "type": (3, _String)},
+    "Preconditions": {"uid": (1, _String), "resourceVersion": (2, _String)},
+    "DeleteOptions": {
+        "gracePeriodSeconds": (1, _Int64),
+        "preconditions": (2, "Preconditions"),
+        "orphanDependents": (3, _Bool),
+        "propagationPolicy": (4, _String),
+        "dryRun": (5, [_String]),
+    },
+    "ResourceAttributes": {
+        "namespace": (1, _String),
+        "verb": (2, _String),
+        "group": (3, _String),
+        "version": (4, _String),
+        "resource": (5, _String),
+        "subresource": (6, _String),
+        "name": (7, _String),
+    },
+    "NonResourceAttributes": {"path": (1, _String), "verb": (2, _String)},
+    "SelfSubjectAccessReview": {
+        "metadata": (1, "ObjectMeta"),
+        "spec": (2, "SelfSubjectAccessReviewSpec"),
+    },
+    "SelfSubjectAccessReviewSpec": {
+        "resourceAttributes": (1, "ResourceAttributes"),
+        "nonResourceAttributes": (2, "NonResourceAttributes"),
+    },
+    "SelfSubjectRulesReview": {
+        "metadata": (1, "ObjectMeta"),
+        "spec": (2, "SelfSubjectRulesReviewSpec"),
+    },
+    "SelfSubjectRulesReviewSpec": {"namespace": (1, _String)},
+    "SelfSubjectReview": {"metadata": (1, "ObjectMeta")},
+}
+
+
+def decode(body: bytes, kind: str, api_versions: frozenset[str]) -> Any:
+    """Read an object of a known kind out of its envelope; returns its message.
+
+    Raises:
+        BadRequest: it is not an envelope, or not around such an object.
+    """
+    if not body.startswith(_MAGIC):
+        raise BadRequest("the body does not begin as Kubernetes' protobuf does")
+    envelope = _parse("Unknown", body.removeprefix(_MAGIC))
+    if text(envelope.typeMeta, "apiVersion") not in api_versions or (
+        text(envelope.typeMeta, "kind") != kind
+    ):
+        raise BadRequest(f"the body must be a {kind} of {' or '.join(sorted(api_versions))}")
+    if text(envelope, "contentEncoding") or text(envelope, "contentType"):
+        raise UnsupportedMediaType("an envelope around another encoding is not served")
+    return _parse(kind, envelope.raw)
+
+
+def encode(message: Any, kind: str, api_version: str) -> bytes:
+    """Write an object in its envelope, the fields that we do not know included."""
+    envelope = _CLASSES["Unknown"]()
+    envelope.typeMeta.apiVersion = api_version
+    envelope.typeMeta.kind = kind
+    envelope.raw = message.SerializeToString()
+    written: bytes = _MAGIC + envelope.SerializeToString()
+    return written
+
+
+def as_object(message: Any) -> Object:
+    """A message as the JSON object that says the same.
+
+    Raises:
+        UnsupportedMediaType: it has a field that we do not know, and whose
+            meaning would be lost.
+        BadRequest: a string is not UTF-8.
+    """
+    if len(UnknownFieldSet(message)):
+        raise UnsupportedMediaType("the body has fields that are only read in JSON")
+    try:
+        return MessageToDict(message)
+    except ValueError as exc:
+        raise BadRequest("the body holds a string that is not UTF-8") from exc
+
+
+def text(message: Any, field: str) -> str:
+    """A string field of a message, or the empty string.
+
+    Raises:
+        BadRequest: it is not UTF-8.
+    """
+    try:
+        return str(getattr(message, field))
+    except UnicodeDecodeError as exc:
+        raise BadRequest(f"{field} is not UTF-8") from exc
+
+
+def _parse(name: str, data: bytes) -> Any:
+    message = _CLASSES[name]()
+    try:
+        message.ParseFromString(data)
+    except DecodeError as exc:
+        raise BadRequest("the body is not protobuf as its envelope says") from exc
+    return message
+
+
+def _classes() -> dict[str, Any]:
+    file = descriptor_pb2.FileDescriptorProto(
+        name="hostclaim_proxy.proto", package=_PACKAGE, syntax="proto2"
+    )
+    for name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for field, (number, kind) in fields.items():
+            message.field.append(_field(field, number, kind))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+        for name in _MESSAGES
+    }
+
+
+def _field(name: str, number: int, kind: Any) -> descriptor_pb2.FieldDescriptorProto:
+    label = _Field.LABEL_REPEATED if isinstance(kind, list) else _Field.LABEL_OPTIONAL
+    (one,) = kind if isinstance(kind, list) else (kind,)
+    if isinstance(one, str):
+        message, type_name = _Field.TYPE_MESSAGE, f".{_PACKAGE}.{one}"
+        return _Field(name=name, number=number, label=label, type=message, type_name=type_name)
+    return _Field(name=name, number=number, label=label, type=one)
+
+
+_CLASSES: Final = _classes()

@@ -1,0 +1,74 @@
+"""What a secret in a body says: the same questions, whatever its encoding.
+
+A body is read, judged, amended (stamped, pinned to a version) and written
+back in the encoding it came in; what is not understood of it stays.
+"""
+
+from typing import Any, Protocol
+
+from proxy.core import body, media, protobuf
+from proxy.core.narrowing import STAMP, STAMPED
+
+
+class Secret(Protocol):
+    """A secret as somebody wrote it. Fields that are left out are empty strings."""
+
+    namespace: str
+    name: str
+    type: str
+    resource_version: str
+
+    def stamped(self, resource_version: str) -> bytes:
+        """The body anew, with the stamp, and pinned to a version unless that is empty."""
+        ...
+
+
+def read(written: bytes, encoding: str) -> Secret:
+    """Read a secret.
+
+    Raises:
+        BadRequest: it is not one, or a field has the wrong shape.
+    """
+    return _ProtobufSecret(written) if encoding == media.PROTOBUF else _JsonSecret(written)
+
+
+class _JsonSecret:
+    def __init__(self, written: bytes) -> None:
+        self._object = found = body.parse_object(written)
+        for key, wanted in (("kind", "Secret"), ("apiVersion", "v1")):
+            if body.text(found, key, key) not in {"", wanted}:
+                raise body.malformed(key, f"`{wanted}` as the path says")
+        metadata = body.section(found, "metadata", "metadata")
+        self._labels = body.section(metadata, "labels", "metadata.labels")
+        self.namespace = body.text(metadata, "namespace", "metadata.namespace")
+        self.name = body.text(metadata, "name", "metadata.name")
+        self.resource_version = body.text(metadata, "resourceVersion", "metadata.resourceVersion")
+        self.type = body.text(found, "type", "type")
+
+    def stamped(self, resource_version: str) -> bytes:
+        metadata = {**self._object["metadata"], "labels": {**self._labels, STAMP: STAMPED}}
+        if resource_version:
+            metadata["resourceVersion"] = resource_version
+        return body.render({**self._object, "metadata": metadata})
+
+
+class _ProtobufSecret:
+    def __init__(self, written: bytes) -> None:
+        self._message: Any = protobuf.decode(written, "Secret", frozenset({"v1"}))
+        metadata = self._message.metadata
+        self.namespace = protobuf.text(metadata, "namespace")
+        self.name = protobuf.text(metadata, "name")
+        self.resource_version = protobuf.text(metadata, "resourceVersion")
+        self.type = protobuf.text(self._message, "type")
+
+    def stamped(self, resource_version: str) -> bytes:
+        amended = type(self._message)()
+        amended.CopyFrom(self._message)
+        labels = amended.metadata.labels
+        kept = [label for label in labels if label.key != STAMP]
+        del labels[:]
+        labels.extend(kept)
+        labels.add(key=STAMP, value=STAMPED)
+        if resource_version:
+            amended.metadata.resourceVersion = resource_version
+        return protobuf.encode(amended, "Secret", "v1")
