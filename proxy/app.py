@@ -95,7 +95,9 @@ class App:
                 connections=settings.server.max_connections,
             ),
         )
-        self._management = Management(self._checks(), lambda: (self._metrics.page(), CONTENT_TYPE))
+        self._management = Management(
+            self._checks(), self._notes(), lambda: (self._metrics.page(), CONTENT_TYPE)
+        )
         self._stack = AsyncExitStack()
 
     async def start(self) -> Addresses:
@@ -142,19 +144,31 @@ class App:
 
     def _checks(self) -> dict[str, Check]:
         """What must hold before tenants are sent here; each says what is wrong, or nothing."""
-        checks: dict[str, Check] = {
+        return {
             "shutdown": _plain(lambda: "stopping" if self._stopping else ""),
             "audit": _plain(
                 lambda: "" if self._pipeline.audit_works else "records cannot be written"
             ),
             "cluster": self._check_cluster,
+            "issuers": _plain(self._trouble_with_all_issuers),
         }
-        for issuer in self._settings.issuers:
-            checks[f"issuer-{issuer.name}"] = self._check_of_issuer(issuer.name)
-        return checks
 
-    def _check_of_issuer(self, name: str) -> Check:
+    def _notes(self) -> dict[str, Check]:
+        """What is degraded while the proxy goes on."""
+        notes = {"policies": _plain(lambda: str(self._policies.status.error or ""))}
+        for issuer in self._settings.issuers:
+            notes[f"issuer-{issuer.name}"] = self._note_on_issuer(issuer.name)
+        return notes
+
+    def _note_on_issuer(self, name: str) -> Check:
         return _plain(lambda: self._verifier.ready()[name])
+
+    def _trouble_with_all_issuers(self) -> str:
+        """One issuer may be a tenant's own; its absence must not stop the others' service."""
+        troubles = self._verifier.ready()
+        if not all(troubles.values()):
+            return ""
+        return "; ".join(f"{name}: {trouble}" for name, trouble in troubles.items())
 
     async def _check_cluster(self) -> str:
         return "" if await self._upstream.reachable() else "the apiserver does not answer"
@@ -165,6 +179,16 @@ class App:
             "hostclaim_proxy_upstream_requests",
             "Requests sent to the apiserver since the start.",
             lambda: self._upstream.sent,
+        )
+        show(
+            "hostclaim_proxy_policies_loaded_timestamp_seconds",
+            "When the policies in force were loaded, in seconds since the epoch.",
+            lambda: self._policies.status.loaded_at,
+        )
+        show(
+            "hostclaim_proxy_policies_broken",
+            "1 while the policy files cannot be loaded and the last good ones are in force.",
+            lambda: self._policies.status.error is not None,
         )
 
     def _background(self, stack: AsyncExitStack, work: Coroutine[None, None, None]) -> None:

@@ -13,12 +13,20 @@ Check = Callable[[], Awaitable[str]]
 
 
 class Management:
-    """A small HTTP server; plain, since it belongs on loopback or a pod's network."""
+    """A small HTTP server; plain, since it belongs on loopback or a pod's network.
+
+    `checks` must hold for the proxy to be ready; `notes` are worth knowing and no
+    more, such as one issuer of several that is away.
+    """
 
     def __init__(
-        self, checks: Mapping[str, Check], metrics: Callable[[], tuple[bytes, str]]
+        self,
+        checks: Mapping[str, Check],
+        notes: Mapping[str, Check],
+        metrics: Callable[[], tuple[bytes, str]],
     ) -> None:
         self._checks = checks
+        self._notes = notes
         self._metrics = metrics
         app = web.Application()
         app.router.add_get("/livez", self._live)
@@ -49,6 +57,9 @@ class Management:
         faults = {name: await check() for name, check in self._checks.items()}
         bad = [name for name, fault in faults.items() if fault]
         lines = [f"[-]{name} failed: {f}" if f else f"[+]{name} ok" for name, f in faults.items()]
+        for name, note in self._notes.items():
+            if trouble := await note():
+                lines.append(f"[!]{name}: {trouble}")
         verdict = "readyz check failed" if bad else "readyz check passed"
         if bad or "verbose" in request.query:
             return web.Response(
