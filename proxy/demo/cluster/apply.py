@@ -75,10 +75,15 @@ def _check_conflicts(others: Owners, written: FieldSet) -> None:
     found = [
         (owner.told(), fields.told(path))
         for _, owner in sorted(others.items())
-        for path in sorted(owner.fields & written)
+        for path in sorted(owner.fields & written, key=_leaves_first)
     ]
     if found:
         raise _conflict(found)
+
+
+def _leaves_first(path: Path) -> list[tuple[bool, str]]:
+    """The order upstream tells paths in: at each level what ends there, then what goes on."""
+    return [(depth < len(path), step) for depth, step in enumerate(path, 1)]
 
 
 def _conflict(found: list[tuple[str, str]]) -> ApiError:

@@ -5,6 +5,7 @@ The part of kube-apiserver's bootstrap policy that the story touches.
 
 from typing import Any
 
+from proxy.demo.cluster import kinds
 from proxy.demo.cluster.builtin import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
@@ -66,10 +67,11 @@ def fill(registry: Registry) -> None:
 
 
 def _create(registry: Registry, resource: Resource, name: str, content: Object) -> None:
-    obj = {
+    obj: Object = {
         "apiVersion": resource.api_version,
         "kind": resource.kind,
         "metadata": {"name": name},
         **content,
     }
+    obj = kinds.of(resource).default(obj)
     registry.create(Target(resource), obj, lambda _before, after: after, dry_run=False)

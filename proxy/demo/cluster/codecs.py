@@ -13,12 +13,7 @@ from typing import Any
 import yaml
 
 from proxy.demo.cluster import protobuf
-from proxy.demo.cluster.objects import Object
-from proxy.demo.cluster.status import (
-    bad_request,
-    not_acceptable,
-    unsupported_media_type,
-)
+from proxy.demo.cluster.status import not_acceptable, unsupported_media_type
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -56,34 +51,33 @@ def _quality(item: MediaType) -> float:
         return 1.0
 
 
-class _Duplicates:
-    """Collects the keys that a document gives twice."""
+class MalformedError(Exception):
+    """A body that is not of the form it claims to be."""
 
-    def __init__(self) -> None:
-        self.found: list[str] = []
 
-    def pairs(self, pairs: list[tuple[str, Any]]) -> Object:
-        """Build an object from its members, of equal keys the last."""
-        built: Object = {}
-        for key, value in pairs:
-            if key in built:
-                self.found.append(key)
-            built[key] = value
-        return built
+class _Members(dict[str, Any]):
+    """An object as it was read, and the keys that it gave more than once."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        keys = [key for key, _ in pairs]
+        self.twice = [key for key in self if keys.count(key) > 1] if len(self) < len(keys) else []
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as the API reads it: times are strings, keys are strings, keys come once."""
-
-    duplicates: _Duplicates
+    """YAML as the API reads it: times are strings, and so are keys."""
 
 
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> Object:
-    pairs = [
-        (str(loader.construct_object(key, deep=True)), loader.construct_object(value, deep=True))
-        for key, value in node.value
-    ]
-    return loader.duplicates.pairs(pairs)
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> _Members:
+    return _Members(
+        [
+            (
+                str(loader.construct_object(key, deep=True)),
+                loader.construct_object(value, deep=True),
+            )
+            for key, value in node.value
+        ]
+    )
 
 
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
@@ -95,27 +89,39 @@ class Document:
     """A decoded body."""
 
     value: Any
-    duplicates: tuple[str, ...]
-    """Keys it gave more than once."""
+    duplicates: tuple[str, ...] = ()
+    """The paths of keys that it gave more than once."""
+
+
+def _document(value: Any) -> Document:
+    duplicates: list[str] = []
+    return Document(_plain(value, "", duplicates), tuple(duplicates))
+
+
+def _plain(value: Any, path: str, duplicates: list[str]) -> Any:
+    if isinstance(value, _Members):
+        inside = f"{path}." if path else ""
+        duplicates += [f"{inside}{key}" for key in value.twice]
+        return {key: _plain(item, f"{inside}{key}", duplicates) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, f"{path}[{index}]", duplicates) for index, item in enumerate(value)]
+    return value
 
 
 def _read_json(body: bytes) -> Document:
-    seen = _Duplicates()
+    if not body.strip():
+        raise MalformedError("json parse error: unexpected end of JSON input (<empty>)")
     try:
-        value = json.loads(body, object_pairs_hook=seen.pairs)
+        return _document(json.loads(body, object_pairs_hook=_Members))
     except (ValueError, RecursionError) as exc:
-        raise bad_request(f"the object provided is unrecognized: json parse error: {exc}") from exc
-    return Document(value, tuple(seen.found))
+        raise MalformedError(f"json parse error: {exc}") from exc
 
 
 def _read_yaml(body: bytes) -> Document:
-    loader = _Loader(body)
-    loader.duplicates = _Duplicates()
     try:
-        value = loader.get_single_data()
+        return _document(_Loader(body).get_single_data())
     except (yaml.YAMLError, ValueError, RecursionError) as exc:
-        raise bad_request(f"error converting YAML to JSON: {exc}") from exc
-    return Document(value, tuple(loader.duplicates.found))
+        raise MalformedError(f"yaml: {exc}") from exc
 
 
 def write_json(value: Any) -> bytes:
@@ -130,7 +136,7 @@ def _write_yaml(value: Any) -> bytes:
 READABLE: Mapping[str, Callable[[bytes], Document]] = {
     JSON: _read_json,
     YAML: _read_yaml,
-    protobuf.MEDIA_TYPE: lambda body: Document(protobuf.decode(body), ()),
+    protobuf.MEDIA_TYPE: lambda body: Document(protobuf.decode(body)),
 }
 WRITABLE: Mapping[str, Callable[[Any], bytes]] = {JSON: write_json, YAML: _write_yaml}
 
@@ -139,12 +145,12 @@ def decode(body: bytes, content_type: str, *, custom: bool = False) -> Document:
     """Decode a body; no content type means JSON, and custom resources have no protobuf.
 
     Raises:
-        ApiError: a form nobody reads, or a body not of that form.
+        ApiError: a form nobody reads here.
+        MalformedError: a body not of its form.
     """
-    readable = [JSON, YAML] if custom else list(READABLE)
     name = parse_media_type(content_type or JSON).name
-    if name not in readable:
-        raise unsupported_media_type(readable)
+    if name not in READABLE or (custom and name == protobuf.MEDIA_TYPE):
+        raise unsupported_media_type(list(READABLE))
     return READABLE[name](body)
 
 

@@ -4,14 +4,16 @@ Nothing the schema does not know gets past here: it is refused, warned of or dro
 `fieldValidation` says.
 """
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, replace
 from typing import Any
 
-from proxy.demo.cluster import schema
+from proxy.demo.cluster import kinds, schema
 from proxy.demo.cluster.codecs import Document
-from proxy.demo.cluster.objects import Object
+from proxy.demo.cluster.objects import Object, name_of
 from proxy.demo.cluster.resources import Resource
-from proxy.demo.cluster.status import bad_request, internal, unprocessable
+from proxy.demo.cluster.status import bad_request, internal, invalid, unprocessable
+from proxy.demo.cluster.validation import invalid as invalid_field
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +22,8 @@ class Decoder:
 
     resource: Resource
     validation: str
-    warnings: list[str] = field(default_factory=list)
-    """What `Warn` found; the caller sends these on."""
+    warnings: list[str]
+    """Where `Warn` puts what it found; the caller sends it on."""
 
     def body(self, document: Document) -> Object:
         """Read a whole body.
@@ -31,11 +33,10 @@ class Decoder:
         """
         value = document.value
         if not isinstance(value, dict):
-            told = schema.type_name(value)
             raise bad_request(
                 f"the object provided is unrecognized (must be of type {self.resource.kind}): "
-                f"couldn't get version/kind; json parse error: cannot unmarshal {told} into Go "
-                "value of type struct"
+                "couldn't get version/kind; json parse error: json: cannot unmarshal "
+                f"{_go_type(value)} into Go value of type struct"
             )
         self._check_kind(value)
         obj, unknown = self._pruned(value)
@@ -49,32 +50,35 @@ class Decoder:
         """Read what a patch made of an object.
 
         Raises:
-            ApiError: strictly, the patch added a field that there is not.
+            ApiError: the patch made it another kind, or strictly added a field there is not.
         """
         obj, unknown = self._pruned(value)
         if unknown and self.validation == "Strict":
-            told = f"strict decoding error: {', '.join(unknown)}"
-            raise unprocessable(f' "" is invalid: patch: Invalid value: {told}')
+            told = json.dumps(value, separators=(",", ":"), sort_keys=True)
+            why = f"strict decoding error: {', '.join(unknown)}"
+            cause = invalid_field("patch", told, why)
+            raise unprocessable(f' "" is invalid: patch: {cause.message}', {}, [cause])
         self._warn(unknown)
+        self._check_custom_kind(value)
         return self.typed(obj)
 
     def applied(self, document: Document) -> Object:
-        """Read the body of an apply, which always speaks of fields there are.
+        """Read the body of an apply, which speaks only of fields that there are.
 
         Raises:
             ApiError: it is no such object, or has a field too many.
         """
-        value = document.value
-        if not isinstance(value, dict):
-            raise bad_request("error decoding YAML: expected an object")
-        self._check_kind(value)
+        value = document.value if isinstance(document.value, dict) else {}
+        told, kind = value.get("apiVersion", ""), value.get("kind", "")
+        if (told, kind) != (self.resource.api_version, self.resource.kind):
+            version = told if "/" in told or not told else f"/{told}"
+            raise bad_request(f"invalid object type: {version or '/'}, Kind={kind}")
         _, unknown = schema.prune(value, self.resource.schema)
         if unknown:
             meta = value.get("metadata") or {}
-            named = f"{meta.get('namespace', '')}/{meta.get('name', '')}".lstrip("/")
-            kind = f"{self.resource.api_version}, Kind={self.resource.kind}"
+            named = f"{meta.get('namespace', '')}/{meta.get('name', '')}"
             raise internal(
-                f"failed to create typed patch object ({named}; {kind}): "
+                f"failed to create typed patch object ({named}; {told}, Kind={kind}): "
                 f".{unknown[0]}: field not declared in schema"
             )
         return self.typed(value)
@@ -89,29 +93,36 @@ class Decoder:
 
     def _check_kind(self, value: Object) -> None:
         resource = self.resource
-        told, kind = value.get("apiVersion"), value.get("kind")
-        if not told and not kind and not resource.custom:
-            return
-        if not told or not kind:
-            missing = "kind" if not kind else "apiVersion"
+        told, kind = value.get("apiVersion") or "", value.get("kind") or ""
+        if resource.custom and not kind:
             raise bad_request(
                 f"the object provided is unrecognized (must be of type {resource.kind}): "
-                f"Object '{missing.capitalize()}' is missing"
+                f"Object 'Kind' is missing in '{json.dumps(value, separators=(',', ':'))}'"
             )
-        if (
-            kind != resource.kind
-            or str(told).partition("/")[0] != (resource.api_version.partition("/")[0])
-        ):
+        known = {(resource.api_version, resource.kind), ("", ""), ("", resource.kind)}
+        if not resource.custom and (told, kind) not in known:
             raise bad_request(
-                f"{kind} in version {_quoted(str(told).rpartition('/')[2])} cannot be handled as a "
-                f"{resource.kind}: no kind {_quoted(str(kind))} is registered for version "
-                f"{_quoted(str(told))}"
+                f'{kind} in version "{told.rpartition("/")[2]}" cannot be handled as a '
+                f'{resource.kind}: no kind "{kind}" is registered for version "{told}"'
             )
-        if told != resource.api_version:
+        if told != resource.api_version and resource.custom:
             raise bad_request(
                 f"the API version in the data ({told}) does not match the expected API version "
                 f"({resource.api_version})"
             )
+        self._check_custom_kind(value)
+
+    def _check_custom_kind(self, value: Object) -> None:
+        resource = self.resource
+        wanted = {"apiVersion": resource.api_version, "kind": resource.kind}
+        causes = [
+            invalid_field(field, value.get(field, ""), f"must be {told}")
+            for field, told in wanted.items()
+            if value.get(field) != told
+        ]
+        if causes and resource.custom:
+            named = replace(resource, kind=str(value.get("kind", "")))
+            raise invalid(named, name_of(value), causes)
 
     def typed(self, value: Object) -> Object:
         """Complete an object: its kind, its defaults, and no empty metadata.
@@ -123,17 +134,16 @@ class Decoder:
         meta = value.get("metadata") or {}
         if not isinstance(meta, dict):
             raise bad_request(self._unhandled("metadata must be an object"))
-        kept = {name: item for name, item in meta.items() if item not in _EMPTY}
         whole = {
             **value,
             "apiVersion": resource.api_version,
             "kind": resource.kind,
-            "metadata": kept,
+            "metadata": {name: item for name, item in meta.items() if item not in _EMPTY},
         }
         if not resource.custom:
             whole = _without_nulls(whole)
             self._check_types(whole)
-        return schema.default(whole, resource.schema)  # type: ignore[no-any-return] # an object in, an object out
+        return kinds.of(resource).default(schema.default(whole, resource.schema))
 
     def _check_types(self, value: Object) -> None:
         for cause in schema.validate(value, self.resource.schema):
@@ -148,6 +158,11 @@ class Decoder:
         return f'{kind} in version "{self.resource.version}" cannot be handled as a {kind}: {why}'
 
 
+def _go_type(value: Any) -> str:
+    name = schema.type_name(value)
+    return {"integer": "number", "boolean": "bool"}.get(name, name)
+
+
 _EMPTY: tuple[Any, ...] = (None, "", {}, [])
 
 
@@ -157,7 +172,3 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nulls(item) for item in value]
     return value
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"'

@@ -16,6 +16,7 @@ from proxy.demo.cluster.codecs import (
     YAML,
     Document,
     Form,
+    MalformedError,
     decode,
     negotiate,
     parse_media_type,
@@ -29,6 +30,7 @@ from proxy.demo.cluster.registry import Preconditions, Registry, Target, Tracker
 from proxy.demo.cluster.requests import (
     RequestInfo,
     WriteOptions,
+    check_propagation,
     dry_run,
     write_options,
 )
@@ -59,6 +61,8 @@ class Call:
     user_agent: str = ""
     host: str = ""
     body: bytes = b""
+    warnings: list[str] = field(default_factory=list)
+    """What the caller is to be warned of, whatever the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,6 @@ class Reply:
     body: Any
     media_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,8 @@ class Endpoints:
         if info.subresource == "token" and row is SERVICE_ACCOUNTS:
             return self._token(call, target)
         if info.subresource and not (info.subresource == "status" and row.status):
+            if row.custom:
+                raise not_found(row, info.name)
             return PAGE_NOT_FOUND
         _check_method(info, row)
         if row in REVIEWS:
@@ -256,35 +261,36 @@ class Endpoints:
         return Stream(watched, self._view(call, target.resource, form))
 
     def _create(self, call: Call, target: Target) -> Reply:
-        options = write_options(call.info.query, call.user_agent)
-        decoder = Decoder(target.resource, options.validation)
+        options = write_options(call.info, call.user_agent)
+        decoder = Decoder(target.resource, options.validation, call.warnings)
         sent = decoder.body(_document(call, target.resource))
         track = self._tracker(target, options)
         written = self._registry.create(target, sent, track, dry_run=options.dry_run)
-        return self._written(call, target, written, decoder)
+        return self._written(call, target, written)
 
     def _update(self, call: Call, target: Target) -> Reply:
-        options = write_options(call.info.query, call.user_agent)
-        decoder = Decoder(target.resource, options.validation)
+        options = write_options(call.info, call.user_agent)
+        decoder = Decoder(target.resource, options.validation, call.warnings)
         sent = decoder.body(_document(call, target.resource))
         track = self._tracker(target, options)
         written = self._registry.update(target, sent, track, dry_run=options.dry_run)
-        return self._written(call, target, written, decoder)
+        return self._written(call, target, written)
 
     def _patch(self, call: Call, target: Target) -> Reply:
         content_type = parse_media_type(call.content_type).name
         if content_type not in patches.accepted(target.resource):
             raise unsupported_media_type(patches.accepted(target.resource))
-        options = write_options(call.info.query, call.user_agent, content_type)
-        decoder = Decoder(target.resource, options.validation)
-        if content_type == patches.APPLY_PATCH:
+        apply = content_type == patches.APPLY_PATCH
+        options = write_options(call.info, call.user_agent, apply=apply)
+        decoder = Decoder(target.resource, options.validation, call.warnings)
+        if apply:
             written = self._apply(call, target, options, decoder)
         else:
-            patch = patches.patcher(target.resource, content_type, decode(call.body, JSON).value)
+            patch = patches.patcher(target.resource, content_type, _patch(call))
             sent = decoder.patched(patch(self._registry.get(target)))
             track = self._tracker(target, options)
             written = self._registry.update(target, sent, track, dry_run=options.dry_run)
-        return self._written(call, target, written, decoder)
+        return self._written(call, target, written)
 
     def _tracker(self, target: Target, options: WriteOptions) -> Tracker:
         return self._writer(target, options).track
@@ -295,7 +301,7 @@ class Endpoints:
     def _apply(
         self, call: Call, target: Target, options: WriteOptions, decoder: Decoder
     ) -> Written:
-        config = decoder.applied(decode(call.body, YAML))
+        config = decoder.applied(_applied(call))
         live = self._registry.find(target)
         if live is None:
             if target.subresource:
@@ -307,13 +313,13 @@ class Endpoints:
         write = self._registry.create if live is None else self._registry.update
         return write(target, obj, lambda _before, after: after, dry_run=options.dry_run)
 
-    def _written(self, call: Call, target: Target, written: Written, decoder: Decoder) -> Reply:
-        code = 201 if written.created else 200
-        reply = self._one(call, target.resource, written.obj, code)
-        return Reply(reply.code, reply.body, reply.media_type, warnings=tuple(decoder.warnings))
+    def _written(self, call: Call, target: Target, written: Written) -> Reply:
+        return self._one(call, target.resource, written.obj, 201 if written.created else 200)
 
     def _delete(self, call: Call, target: Target) -> Reply:
         options = _delete_options(call)
+        policy = options.get("propagationPolicy") or call.info.query.text("propagationPolicy")
+        check_propagation(call.info, policy)
         told = options.get("preconditions") or {}
         demanded = Preconditions(told.get("uid", ""), told.get("resourceVersion", ""))
         written = self._registry.delete(target, demanded, dry_run=_dry(call, options))
@@ -331,7 +337,7 @@ class Endpoints:
         return Reply(200, view.many(items, meta), form.media_type)
 
     def _review(self, call: Call, row: Resource) -> Reply:
-        sent = Decoder(row, "Ignore").body(decode(call.body, call.content_type))
+        sent = Decoder(row, "Ignore", call.warnings).body(decode(call.body, call.content_type))
         answer = reviews.review(row, sent, call.user, self._registry.store, self._clock())
         return self._one(call, row, answer, 201)
 
@@ -341,16 +347,18 @@ class Endpoints:
         row = Resource(
             "authentication.k8s.io", "v1", "tokenrequests", "", "TokenRequest", TOKEN_REQUEST
         )
-        sent = Decoder(row, "Ignore").body(decode(call.body, call.content_type))
+        sent = Decoder(row, "Ignore", call.warnings).body(decode(call.body, call.content_type))
         account = self._registry.get(Target(target.resource, target.namespace, target.name))
         return Reply(201, self._tokens.request(account, sent, row, self._clock()))
 
 
 def _check_method(info: RequestInfo, row: Resource) -> None:
-    """Refuse what the endpoint has no method for."""
+    """Refuse what the endpoint has no method for; custom resources have their own words."""
     verbs = STATUS_VERBS if info.subresource else row.verbs
-    on_item = info.verb not in {"create", "list", "watch", "deletecollection"}
+    on_item = info.verb in {"get", "update", "patch", "delete"}
     across = row.namespaced and not info.namespace and info.verb not in {"list", "watch"}
+    if row.custom and on_item and not info.name:
+        raise bad_request("name must be provided")
     head = info.method == "HEAD" and not row.custom
     if info.verb not in verbs or on_item is not bool(info.name) or across or head:
         raise method_not_allowed()
@@ -366,16 +374,42 @@ def _found(body: Object | None) -> Reply:
 
 
 def _document(call: Call, resource: Resource) -> Document:
-    return decode(call.body, call.content_type, custom=resource.custom)
+    try:
+        return decode(call.body, call.content_type, custom=resource.custom)
+    except MalformedError as exc:
+        unknown = f"the object provided is unrecognized (must be of type {resource.kind})"
+        raise bad_request(f"{unknown}: couldn't get version/kind; {exc}") from exc
+
+
+def _patch(call: Call) -> Any:
+    try:
+        return decode(call.body, JSON).value
+    except MalformedError as exc:
+        raise bad_request("invalid JSON patch") from exc
+
+
+def _applied(call: Call) -> Document:
+    try:
+        return decode(call.body, YAML)
+    except MalformedError as exc:
+        raise bad_request(f"error encoding patch: {exc}") from exc
 
 
 def _delete_options(call: Call) -> Object:
-    value = decode(call.body, call.content_type).value if call.body.strip() else {}
+    if not call.body.strip():
+        return {}
+    try:
+        value = decode(call.body, call.content_type).value
+    except MalformedError as exc:
+        raise bad_request(f"couldn't get version/kind; {exc}") from exc
     if not isinstance(value, dict):
         raise bad_request("couldn't get version/kind; json parse error: not an object")
+    kind, version = value.get("kind", ""), value.get("apiVersion", "")
+    if kind not in {"", "DeleteOptions"}:
+        raise bad_request(f'no kind "{kind}" is registered for version "{version}"')
     return value
 
 
 def _dry(call: Call, options: Object) -> bool:
     told = [*(options.get("dryRun") or ()), *call.info.query.values.get("dryRun", ())]
-    return dry_run(told)
+    return dry_run(call.info, told)

@@ -1,7 +1,7 @@
 """What is special about a kind: the strategies of the built-in ones.
 
-`prepare` completes an object before it is judged and stored, `validate` judges it against what
-was there. Kinds that are not in the table have no rules of their own.
+`default` completes what was sent, `prepare` adds what only the server says, `validate` judges the
+object against what was there. Kinds that are not in the table have no rules of their own.
 """
 
 import base64
@@ -42,6 +42,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
 class Rules:
     """The rules of one kind; `before` is None on create."""
 
+    default: Callable[[Object], Object] = lambda obj: obj
     prepare: Callable[[Object], Object] = lambda obj: obj
     validate: Callable[[Object, Object | None], Iterator[Cause]] = lambda _obj, _before: iter(())
 
@@ -51,7 +52,7 @@ def of(resource: Resource) -> Rules:
     return _RULES.get(resource.group_resource, Rules())
 
 
-def _prepare_secret(obj: Object) -> Object:
+def _default_secret(obj: Object) -> Object:
     secret = clone(obj)
     for key, value in (secret.get("data") or {}).items():
         try:
@@ -116,11 +117,17 @@ def _immutable(obj: Object, before: Object, fields: tuple[str, ...]) -> Iterator
             yield refused(field, told)
 
 
+def _default_namespace(obj: Object) -> Object:
+    meta = metadata(obj)
+    if not meta.get("name"):
+        return obj
+    labels = {**(meta.get("labels") or {}), "kubernetes.io/metadata.name": name_of(obj)}
+    return {**obj, "metadata": {**meta, "labels": labels}}
+
+
 def _prepare_namespace(obj: Object) -> Object:
     namespace = clone(obj)
-    meta = namespace["metadata"]
-    labels = meta.get("labels") or {}
-    meta["labels"] = {**labels, "kubernetes.io/metadata.name": name_of(namespace)}
+    meta = metadata(namespace)
     namespace.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
     namespace["status"] = {**(namespace.get("status") or {}), "phase": "Active"}
     if meta.get("deletionTimestamp"):
@@ -128,7 +135,7 @@ def _prepare_namespace(obj: Object) -> Object:
     return namespace
 
 
-def _prepare_binding(obj: Object) -> Object:
+def _default_binding(obj: Object) -> Object:
     binding = clone(obj)
     reference = binding.get("roleRef")
     if isinstance(reference, dict) and not reference.get("apiGroup"):
@@ -161,9 +168,9 @@ def _validate_binding(obj: Object, before: Object | None) -> Iterator[Cause]:
 
 
 _RULES: Mapping[tuple[str, str], Rules] = {
-    SECRETS.group_resource: Rules(_prepare_secret, _validate_secret),
+    SECRETS.group_resource: Rules(_default_secret, validate=_validate_secret),
     CONFIG_MAPS.group_resource: Rules(validate=_validate_config_map),
-    NAMESPACES.group_resource: Rules(_prepare_namespace),
-    ROLE_BINDINGS.group_resource: Rules(_prepare_binding, _validate_binding),
-    CLUSTER_ROLE_BINDINGS.group_resource: Rules(_prepare_binding, _validate_binding),
+    NAMESPACES.group_resource: Rules(_default_namespace, _prepare_namespace),
+    ROLE_BINDINGS.group_resource: Rules(_default_binding, validate=_validate_binding),
+    CLUSTER_ROLE_BINDINGS.group_resource: Rules(_default_binding, validate=_validate_binding),
 }

@@ -130,7 +130,7 @@ def version_number(store: Store, version: str) -> int:
         raise ApiError(
             504,
             "Timeout",
-            f"Too large resource version: {found}, current: {store.revision}",
+            f"Timeout: Too large resource version: {found}, current: {store.revision}",
             {
                 "causes": [
                     {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}

@@ -11,7 +11,7 @@ import jsonpatch
 
 from proxy.demo.cluster.objects import Object, clone
 from proxy.demo.cluster.resources import Resource
-from proxy.demo.cluster.schema import ANYTHING, Schema, child
+from proxy.demo.cluster.schema import ANYTHING, Schema, child, type_name
 from proxy.demo.cluster.status import ApiError, bad_request, unsupported_media_type
 
 JSON_PATCH = "application/json-patch+json"
@@ -48,14 +48,18 @@ def patcher(resource: Resource, content_type: str, patch: Any) -> Callable[[Obje
 
 def _an_object(patch: Any) -> Object:
     if not isinstance(patch, dict):
-        raise bad_request("error decoding patch: json: cannot unmarshal into Go value of type map")
+        raise _undecodable(patch, "map[string]interface {}")
     return patch
+
+
+def _undecodable(patch: Any, wanted: str) -> ApiError:
+    told = f"json: cannot unmarshal {type_name(patch)} into Go value of type {wanted}"
+    return bad_request(f"error decoding patch: {told}")
 
 
 def _operations(patch: Any) -> list[Object]:
     if not isinstance(patch, list) or not all(isinstance(item, dict) for item in patch):
-        told = "json: cannot unmarshal into Go value of type jsonpatch.Patch"
-        raise bad_request(f"error decoding patch: {told}")
+        raise _undecodable(patch, "[]handlers.jsonPatchOp")
     if len(patch) > _MAX_OPERATIONS:
         raise ApiError(
             413,

@@ -5,7 +5,7 @@ ownership of fields, finalizers. A dry run goes the whole way and writes nothing
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from proxy.demo.cluster import kinds, schema, strategy
@@ -16,9 +16,9 @@ from proxy.demo.cluster.selectors import Selector
 from proxy.demo.cluster.status import (
     MODIFIED,
     already_exists,
-    bad_request,
     conflict,
     forbidden,
+    internal,
     invalid,
     not_found,
 )
@@ -96,15 +96,15 @@ class Registry:
         """
         resource = target.resource
         if metadata(sent).get("resourceVersion"):
-            raise bad_request("resourceVersion should not be set on objects to be created")
+            raise internal("resourceVersion should not be set on objects to be created")
         obj = strategy.addressed(sent, target.namespace, target.name)
         self._check_namespace(resource, namespace_of(obj))
-        obj = kinds.of(resource).prepare(strategy.born(resource, obj, self._clock()))
+        obj = track(None, strategy.born(resource, obj, self._clock()))
+        obj = kinds.of(resource).prepare(obj)
         _check(resource, None, obj)
         key = Key(*resource.group_resource, namespace_of(obj), name_of(obj))
         if self.store.get(key) is not None:
             raise already_exists(resource, key.name)
-        obj = track(None, obj)
         return Written(obj if dry_run else self.store.put(key, obj), created=True)
 
     def _check_namespace(self, resource: Resource, namespace: str) -> None:
@@ -131,9 +131,9 @@ class Registry:
         before = self.get(target)
         _check_same(target, before, sent)
         obj = strategy.merged(resource, target.subresource, before, sent)
-        obj = strategy.counted(resource, before, kinds.of(resource).prepare(obj))
+        obj = kinds.of(resource).prepare(track(before, obj))
+        obj = strategy.counted(resource, before, obj)
         _check(resource, before, obj)
-        obj = track(before, obj)
         if _finished(resource, obj):
             return self._remove(target, obj, dry_run=dry_run)
         if strategy.same(before, obj):
@@ -224,32 +224,35 @@ def _check_same(target: Target, before: Object, sent: Object) -> None:
     if told.get("name", "") != target.name:
         raise strategy.wrong_name(told.get("name", ""), target.name)
     if told.get("namespace", target.namespace) != target.namespace:
-        raise bad_request(
-            f"the namespace of the object ({told['namespace']}) does not match the namespace on "
-            f"the request ({target.namespace})"
-        )
+        raise strategy.wrong_namespace()
     if told.get("uid", was["uid"]) != was["uid"]:
-        raise conflict(resource, target.name, _uid_told(told["uid"], was["uid"]))
+        told_uid = f"UID in precondition: {told['uid']}, UID in object meta: {was['uid']}"
+        raise conflict(resource, target.name, f"Precondition failed: {told_uid}")
     version = told.get("resourceVersion")
     if not version and not resource.unconditional_update:
         cause = invalid_field("metadata.resourceVersion", 0, "must be specified for an update")
-        raise invalid(resource, target.name, [cause])
+        raise invalid(replace(resource, kind=resource.plural), target.name, [cause])
+    if version and not version.isdigit():
+        raise internal(f'strconv.ParseUint: parsing "{version}": invalid syntax')
     if version and version != was["resourceVersion"]:
         raise conflict(resource, target.name, MODIFIED)
 
 
 def _check_demanded(target: Target, demanded: Preconditions, obj: Object) -> None:
     uid, version = metadata(obj)["uid"], metadata(obj)["resourceVersion"]
+    # Upstream names the kind here and not the resource.
+    named = replace(target.resource, plural=target.resource.kind)
     if demanded.uid not in {"", uid}:
-        raise conflict(target.resource, target.name, _uid_told(demanded.uid, uid))
+        raise conflict(
+            named,
+            target.name,
+            f"the UID in the precondition ({demanded.uid}) does not match the UID in record "
+            f"({uid}). The object might have been deleted and then recreated",
+        )
     if demanded.resource_version not in {"", version}:
         raise conflict(
-            target.resource,
+            named,
             target.name,
-            f"Precondition failed: ResourceVersion in precondition: {demanded.resource_version}, "
-            f"ResourceVersion in object meta: {version}",
+            f"the ResourceVersion in the precondition ({demanded.resource_version}) does not match "
+            f"the ResourceVersion in record ({version}). The object might have been modified",
         )
-
-
-def _uid_told(wanted: str, found: str) -> str:
-    return f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"

@@ -4,6 +4,7 @@ The rules of `k8s.io/apiserver/pkg/endpoints/request` (RequestInfo) and of the q
 `meta/v1`. Whether there is such a resource is not asked here: authorization comes first.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -120,44 +121,69 @@ class WriteOptions:
     force: bool
 
 
-def write_options(query: Query, user_agent: str, content_type: str = "") -> WriteOptions:
+_OPTIONS: Mapping[str, str] = {
+    "POST": "CreateOptions",
+    "PUT": "UpdateOptions",
+    "PATCH": "PatchOptions",
+    "DELETE": "DeleteOptions",
+}
+
+
+def write_options(info: RequestInfo, user_agent: str, *, apply: bool = False) -> WriteOptions:
     """Read the options of a write.
 
     Raises:
         ApiError: an option is not one of those there are.
     """
+    query = info.query
     validation = query.text("fieldValidation") or "Warn"
-    kind = "PatchOptions" if content_type else "CreateOptions"
     if validation not in {"Strict", "Warn", "Ignore"}:
-        told = f'Unsupported value: "{validation}": supported values: "Ignore", "Strict", "Warn"'
-        raise invalid_options(kind, [Cause("FieldValueNotSupported", told, "fieldValidation")])
-    apply = content_type == "application/apply-patch+yaml"
+        allowed = '"", "Ignore", "Strict", "Warn"'
+        told = f'Unsupported value: "{validation}": supported values: {allowed}'
+        raise _invalid(info, "FieldValueNotSupported", told, "fieldValidation")
     manager = query.text("fieldManager")
     if apply and not manager:
         told = "Required value: is required for apply patch"
-        raise invalid_options(kind, [Cause("FieldValueRequired", told, "fieldManager")])
+        raise _invalid(info, "FieldValueRequired", told, "fieldManager")
     if query.text("force") and not apply:
         told = "Forbidden: may not be specified for non-apply patch"
-        raise invalid_options(kind, [Cause("FieldValueForbidden", told, "force")])
+        raise _invalid(info, "FieldValueForbidden", told, "force")
     return WriteOptions(
-        dry_run(query.values.get("dryRun", [])),
+        dry_run(info, query.values.get("dryRun", [])),
         manager or user_agent.partition("/")[0][:128] or "unknown",
         validation,
         query.flag("force"),
     )
 
 
-def dry_run(told: Sequence[str]) -> bool:
+def dry_run(info: RequestInfo, told: Sequence[str]) -> bool:
     """Read `dryRun`, of which `All` is the only value.
 
     Raises:
         ApiError: it is another.
     """
-    for value in told:
-        if value != "All":
-            message = f'Unsupported value: "{value}": supported values: "All"'
-            raise invalid_options("Options", [Cause("FieldValueNotSupported", message, "dryRun")])
+    if set(told) - {"All"}:
+        shown = json.dumps(list(told), separators=(",", ":"))
+        message = f'Unsupported value: {shown}: supported values: "All"'
+        raise _invalid(info, "FieldValueNotSupported", message, "dryRun")
     return bool(told)
+
+
+def check_propagation(info: RequestInfo, told: str) -> None:
+    """Refuse a deletion policy that there is not.
+
+    Raises:
+        ApiError: there is none of that name.
+    """
+    if told not in {"", "Foreground", "Background", "Orphan"}:
+        allowed = '"Foreground", "Background", "Orphan", "nil"'
+        message = f'Unsupported value: "{told}": supported values: {allowed}'
+        raise _invalid(info, "FieldValueNotSupported", message, "propagationPolicy")
+
+
+def _invalid(info: RequestInfo, reason: str, message: str, field: str) -> Exception:
+    kind = _OPTIONS.get(info.method, "ListOptions")
+    return invalid_options(kind, [Cause(reason, message, field)])
 
 
 def invalid_options(kind: str, causes: Sequence[Cause]) -> Exception:

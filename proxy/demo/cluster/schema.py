@@ -81,7 +81,11 @@ def validate(value: Any, schema: Schema, path: str = "") -> list[Cause]:
     wrong = _type_error(value, schema, path)
     if wrong is not None:
         return [wrong]
-    return [*_own_errors(value, schema, path), *_errors_below(value, schema, path)]
+    return [
+        *_own_errors(value, schema, path),
+        *_errors_below(value, schema, path),
+        *_missing(value, schema, path),
+    ]
 
 
 def _errors_below(value: Any, schema: Schema, path: str) -> Iterator[Cause]:
@@ -135,12 +139,14 @@ def _own_errors(value: Any, schema: Schema, path: str) -> Iterator[Cause]:
             cause = broken(value, schema[keyword], path)
             if cause is not None:
                 yield cause
-    if isinstance(value, dict):
-        for name in schema.get("required", ()):
-            if name not in value:
-                yield Cause("FieldValueRequired", "Required value", f"{path}.{name}".lstrip("."))
     if isinstance(value, list):
         yield from _duplicates(value, schema, path)
+
+
+def _missing(value: Any, schema: Schema, path: str) -> Iterator[Cause]:
+    for name in schema.get("required", ()) if isinstance(value, dict) else ():
+        if name not in value:
+            yield Cause("FieldValueRequired", "Required value", f"{path}.{name}".lstrip("."))
 
 
 def _duplicates(items: list[Any], schema: Schema, path: str) -> Iterator[Cause]:

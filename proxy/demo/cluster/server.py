@@ -103,8 +103,9 @@ class EmbeddedCluster:
             "Audit-Id": request.headers.get("Audit-ID") or str(uuid.uuid4()),
             "Cache-Control": "no-cache, private",
         }
+        warnings: list[str] = []
         try:
-            answer = await self._answer(request)
+            answer = await self._answer(request, warnings)
             if isinstance(answer, Stream):
                 return await self._stream(request, answer, headers)
         except ApiError as exc:
@@ -114,9 +115,9 @@ class EmbeddedCluster:
             answer = Reply(
                 500, internal("an error on the server has prevented the request").status()
             )
-        return _response(answer, headers)
+        return _response(answer, headers, warnings)
 
-    async def _answer(self, request: web.BaseRequest) -> Reply | Stream:
+    async def _answer(self, request: web.BaseRequest, warnings: list[str]) -> Reply | Stream:
         user = self._endpoints.authenticate(request.headers.get("Authorization", ""))
         if user.name == _PROXY_USER:
             self._proxy_requests += 1
@@ -132,6 +133,7 @@ class EmbeddedCluster:
                 request.headers.get("User-Agent", ""),
                 request.host,
                 await _body(request),
+                warnings,
             )
         )
 
@@ -168,9 +170,9 @@ async def _body(request: web.BaseRequest) -> bytes:
     return b"".join(parts)
 
 
-def _response(reply: Reply, headers: dict[str, str]) -> web.Response:
+def _response(reply: Reply, headers: dict[str, str], warnings: list[str]) -> web.Response:
     response = web.Response(status=reply.code, headers={**headers, **reply.headers})
-    for told in reply.warnings:
+    for told in warnings:
         escaped = told.replace("\\", "\\\\").replace('"', '\\"')
         response.headers.add("Warning", f'299 - "{escaped}"')
     if isinstance(reply.body, str):

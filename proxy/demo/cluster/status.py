@@ -190,5 +190,5 @@ def unprocessable(
 
 
 def internal(message: str) -> ApiError:
-    """The server could not, and says why."""
-    return ApiError(500, "InternalError", message, {})
+    """The server could not; as upstream's plain errors do, it gives no reason."""
+    return ApiError(500, "", message)

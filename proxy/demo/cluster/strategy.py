@@ -24,7 +24,6 @@ SYSTEM = frozenset(
     }
 )
 """Metadata that the server alone writes."""
-_TOLD_TIMES = ("creationTimestamp", "deletionTimestamp")
 # Without vowels and look-alikes, so that no suffix is a word.
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
@@ -37,9 +36,7 @@ def addressed(sent: Object, namespace: str, name: str) -> Object:
     """
     meta = dict(metadata(sent))
     if meta.setdefault("namespace", namespace) != namespace:
-        raise bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
+        raise wrong_namespace()
     if not namespace:
         del meta["namespace"]
     if name and meta.setdefault("name", name) != name:
@@ -71,8 +68,9 @@ def merged(resource: Resource, subresource: str, before: Object, sent: Object) -
     told = metadata(sent)
     meta = {key: value for key, value in told.items() if key not in SYSTEM}
     meta |= {key: was[key] for key in SYSTEM if key in was}
-    # Left in so that validation can say they are immutable.
-    meta |= {key: told[key] for key in _TOLD_TIMES if key in told}
+    # Left in so that validation can say it is immutable.
+    if "deletionTimestamp" in told:
+        meta["deletionTimestamp"] = told["deletionTimestamp"]
     if "namespace" in was:
         meta["namespace"] = was["namespace"]
     kept = {key: value for key, value in sent.items() if key != "status" or not resource.status}
@@ -118,6 +116,13 @@ def _timeless(obj: Object) -> Object:
         for entry in meta.get("managedFields") or ()
     ]
     return {**obj, "metadata": {**meta, "managedFields": fields}}
+
+
+def wrong_namespace() -> ApiError:
+    """The object in the body is not in the namespace of the path."""
+    return bad_request(
+        "the namespace of the provided object does not match the namespace sent on the request"
+    )
 
 
 def wrong_name(told: str, wanted: str) -> ApiError:

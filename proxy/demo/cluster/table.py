@@ -114,7 +114,8 @@ class View:
                     "apiVersion": self.resource.api_version,
                     "items": items,
                     "kind": self.resource.kind_of_list,
-                    "metadata": meta,
+                    # Lists of custom resources always say where they go on.
+                    "metadata": {"continue": "", **meta} if self.resource.custom else meta,
                 }
 
     def event(self, obj: Object, *, first: bool) -> Object:

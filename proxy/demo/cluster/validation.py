@@ -71,11 +71,12 @@ def validate_metadata(resource: Resource, obj: Object) -> list[Cause]:
 def validate_metadata_update(before: Object, after: Object) -> list[Cause]:
     """Name what an update may not change in the metadata."""
     was, now = metadata(before), metadata(after)
-    found = [
-        invalid(f"metadata.{field}", now[field], "field is immutable")
-        for field in ("creationTimestamp", "deletionTimestamp")
-        if now.get(field) is not None and now[field] != was.get(field)
-    ]
+    going = now.get("deletionTimestamp")
+    found = (
+        [invalid("metadata.deletionTimestamp", going, "field is immutable")]
+        if going is not None and going != was.get("deletionTimestamp")
+        else []
+    )
     added = sorted(set(now.get("finalizers") or ()) - set(was.get("finalizers") or ()))
     if was.get("deletionTimestamp") and added:
         told = ", ".join(f'"{name}"' for name in added)
