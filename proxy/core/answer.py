@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from proxy.core import discovery, narrowing, review, secrets
-from proxy.core.attributes import SECRETS, DiscoveryRequest, ResourceRequest, ReviewRequest
+from proxy.core.attributes import HOSTCLAIMS, DiscoveryRequest, ResourceRequest, ReviewRequest
 from proxy.core.conversation import Conversation, Forward, at_once
 from proxy.core.narrowing import Call
 from proxy.core.policy import RuleSet
@@ -17,8 +17,8 @@ def begin(call: Call, rules: RuleSet) -> Conversation:
             return discovery.converse(call, request)
         case ReviewRequest():
             return at_once(review.answer(call, request, rules))
-        case ResourceRequest(resource=resource) if resource is SECRETS:
-            return secrets.converse(call)
-        case ResourceRequest():
+        case ResourceRequest() if request.resource == HOSTCLAIMS:
             return at_once(Forward(narrowing.forward(call)))
+        case ResourceRequest():
+            return secrets.converse(call)
     assert_never(request)
