@@ -24,6 +24,9 @@ CLIENT_GONE: Final = 499
 _LONGEST = 256
 # Credentials end up in targets and agents by mistake; three long dotted words look like one.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
+# Labels have dots, too, and a long token may be cut; the base64 of `{"` gives it away.
+_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9._-]*")
+_REDACTED: Final = "(redacted)"
 
 
 @dataclass(slots=True)
@@ -67,14 +70,14 @@ def event(trail: Trail, now: float) -> Object:
 def _uri(trail: Trail) -> str:
     """The target if it was understood; else its path, since a query may hold anything."""
     if trail.request is not None:
-        return attributes.render(trail.request)
+        return _JWT.sub(_REDACTED, attributes.render(trail.request))
     return _clean(trail.raw.target.partition("?")[0])
 
 
 def _verb(trail: Trail) -> str:
     if isinstance(trail.request, ResourceRequest):
         return trail.request.verb
-    return _clean(trail.raw.method.lower())
+    return _clean(trail.raw.method).lower()
 
 
 def _object(request: ResourceRequest) -> Object:
@@ -110,7 +113,7 @@ def _annotations(trail: Trail) -> dict[str, str]:
 
 def _clean(text: str) -> str:
     printable = "".join(char if char.isprintable() else "?" for char in text[: 4 * _LONGEST])
-    return _TOKEN.sub("(redacted)", printable)[:_LONGEST]
+    return _TOKEN.sub(_REDACTED, _JWT.sub(_REDACTED, printable))[:_LONGEST]
 
 
 def _timestamp(seconds: float) -> str:

@@ -1,0 +1,160 @@
+"""What happened: one Event a request, with neither body nor credential in it."""
+
+import json
+
+import pytest
+
+from proxy.core import audit
+from proxy.core.attributes import ResourceRequest
+from proxy.core.audit import Trail
+from proxy.core.body import Object
+from proxy.core.entitlement import authorize
+from proxy.core.policy import Effect, RuleSet
+from proxy.core.wire import RawRequest
+from tests.core.asking import ALL_OF_BLUE, CLAIMS, SECRET_PATH, parse, raw, rule
+from tests.identities import make_identity
+
+TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJmM2IxIn0.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
+FAT_TOKEN = TOKEN.replace(".", f"{'A' * 3000}.", 1)
+BEARER = ("Authorization", f"Bearer {TOKEN}")
+
+
+def understood(method: str, target: str, rules: RuleSet = ALL_OF_BLUE) -> Trail:
+    """A request that came as far as a decision."""
+    trail = Trail("audit-1", raw(method, target, BEARER, ("User-Agent", "kubectl/1")), 1.25)
+    trail.identity, trail.request = make_identity(), parse(method, target)
+    trail.decision = authorize(trail.identity, trail.request, rules)
+    trail.code = 200
+    return trail
+
+
+def misunderstood(target: str, method: str = "GET", agent: str = "") -> Object:
+    sent = RawRequest(method, target, (BEARER, ("User-Agent", agent)), "")
+    trail = Trail("audit-1", sent, 0, code=400, message="no")
+    return audit.event(trail, 0)
+
+
+def test_an_event_has_the_shape_of_the_apiservers_own() -> None:
+    assert audit.event(understood("PUT", f"{SECRET_PATH}?dryRun=All"), 2.5) == {
+        "kind": "Event",
+        "apiVersion": "audit.k8s.io/v1",
+        "level": "Metadata",
+        "auditID": "audit-1",
+        "stage": "ResponseComplete",
+        "requestURI": f"{SECRET_PATH}?dryRun=All",
+        "verb": "update",
+        "user": {
+            "username": "corp:alice",
+            "groups": ["/tenants/blue"],
+            "extra": {
+                "hostclaim-proxy.metal3.io/issuer": ["corp"],
+                "hostclaim-proxy.metal3.io/subject": ["f3b1"],
+            },
+        },
+        "sourceIPs": ["192.0.2.7"],
+        "userAgent": "kubectl/1",
+        "objectRef": {
+            "resource": "secrets",
+            "namespace": "blue",
+            "name": "user-data",
+            "apiVersion": "v1",
+        },
+        "responseStatus": {"metadata": {}, "code": 200},
+        "requestReceivedTimestamp": "1970-01-01T00:00:01.250000Z",
+        "stageTimestamp": "1970-01-01T00:00:02.500000Z",
+        "annotations": {
+            "authorization.k8s.io/decision": "allow",
+            "authorization.k8s.io/reason": "blue.yaml:8 blue spec.allow[0]",
+        },
+    }
+
+
+def test_an_object_is_named_with_group_and_subresource() -> None:
+    assert audit.event(understood("GET", f"{CLAIMS}/a/status"), 2)["objectRef"] == {
+        "resource": "hostclaims",
+        "namespace": "blue",
+        "name": "a",
+        "apiGroup": "metal3.io",
+        "apiVersion": "v1alpha1",
+        "subresource": "status",
+    }
+
+
+def test_a_denial_is_recorded_with_its_reason() -> None:
+    event = audit.event(understood("GET", CLAIMS, RuleSet()), 2)
+    assert event["annotations"]["authorization.k8s.io/decision"] == "forbid"
+    assert "no policy grants you hostclaims" in event["annotations"]["authorization.k8s.io/reason"]
+
+
+def test_an_explicit_denial_is_recorded_with_its_rule() -> None:
+    denial = RuleSet([rule(effect=Effect.DENY)])
+    annotations = audit.event(understood("GET", CLAIMS, denial), 2)["annotations"]
+    assert annotations["authorization.k8s.io/reason"] == (
+        "a policy denies it explicitly; blue.yaml:8 blue spec.allow[0]"
+    )
+
+
+def test_a_request_that_was_not_understood_is_recorded_as_far_as_it_came() -> None:
+    event = misunderstood("/x")
+    assert (event["user"], event["sourceIPs"], "objectRef" in event) == ({}, [], False)
+    assert (event["verb"], event["requestURI"]) == ("get", "/x")
+    assert event["responseStatus"] == {
+        "metadata": {},
+        "code": 400,
+        "status": "Failure",
+        "message": "no",
+    }
+    assert event["annotations"]["authorization.k8s.io/decision"] == "forbid"
+    assert event["annotations"]["authorization.k8s.io/reason"] == "no"
+
+
+def test_a_request_for_no_object_has_no_object_reference() -> None:
+    event = audit.event(understood("GET", "/version"), 2)
+    assert (event["verb"], "objectRef" in event) == ("get", False)
+    assert not isinstance(understood("GET", "/version").request, ResourceRequest)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        f"/x?access_token={TOKEN}",
+        f"/x/{TOKEN}",
+        f"/{TOKEN}?{TOKEN}",
+        f"{CLAIMS}?fieldManager={TOKEN}#",
+        f"{'/x' * 480}/{TOKEN}",
+    ],
+)
+def test_a_token_in_a_target_is_not_recorded(target: str) -> None:
+    assert TOKEN[:30] not in json.dumps(misunderstood(target))
+
+
+@pytest.mark.parametrize("key", ["labelSelector", "continue", "pretty"])
+def test_a_token_in_a_query_that_was_understood_is_not_recorded(key: str) -> None:
+    event = audit.event(understood("GET", f"{CLAIMS}?limit=1&{key}={TOKEN}"), 2)
+    assert event["requestURI"] == f"{CLAIMS}?limit=1&{key}=(redacted)"
+
+
+def test_a_label_in_a_query_is_recorded_though_it_has_dots() -> None:
+    target = f"{CLAIMS}?labelSelector=node-role.kubernetes.control-plane%3Dx"
+    assert audit.event(understood("GET", target), 2)["requestURI"] == target
+
+
+def test_a_token_in_a_header_is_not_recorded() -> None:
+    assert TOKEN[:30] not in json.dumps(audit.event(understood("GET", CLAIMS), 2))
+
+
+@pytest.mark.parametrize("token", [TOKEN, FAT_TOKEN, TOKEN.replace("eyJ", "ewo")])
+def test_a_token_is_not_recorded_wherever_it_was_put(token: str) -> None:
+    event = misunderstood(f"/{token}", agent=f"curl {token}", method=token)
+    assert token[:30].lower() not in json.dumps(event).lower()
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\x1b[31mb", "a\u202eb", "a\ud800b"])
+def test_what_cannot_be_printed_is_not_recorded(text: str) -> None:
+    event = misunderstood(f"/{text}", agent=text, method=text)
+    assert all(event[key].isprintable() for key in ("requestURI", "userAgent", "verb"))
+
+
+def test_what_is_long_is_cut() -> None:
+    event = misunderstood("/" + "a" * 9000, agent="b" * 9000)
+    assert len(event["requestURI"]) == len(event["userAgent"]) == 256
