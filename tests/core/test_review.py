@@ -1,0 +1,198 @@
+"""What may I, who am I: the answer is the decision that a request would get."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.attributes import HOSTCLAIMS, SECRETS, Review, Verb
+from proxy.core.errors import BadRequest, NotAcceptable, UnsupportedMediaType
+from proxy.core.policy import Effect, RuleSet
+from tests.core.asking import ALL_OF_BLUE, JSON, call, play, rule
+
+
+def ask(review: Review, spec: Any, rules: RuleSet = ALL_OF_BLUE, **fields: Any) -> Any:
+    asked = call("POST", review.value, JSON, body={"spec": spec, **fields})
+    played = play(asked, rules=rules)
+    assert played.reply.code == 201
+    return json.loads(played.reply.body)
+
+
+def may(rules: RuleSet = ALL_OF_BLUE, **attributes: Any) -> Any:
+    """The status of an access review about these resource attributes."""
+    asked = {"namespace": "blue", "verb": "get", "group": "metal3.io", "resource": "hostclaims"}
+    return ask(Review.ACCESS, {"resourceAttributes": asked | attributes}, rules)["status"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "allowed"),
+    [
+        ({}, True),
+        ({"version": "v1alpha1"}, True),
+        ({"version": "*"}, True),
+        ({"name": "a"}, True),
+        ({"verb": "deletecollection"}, True),
+        ({"verb": "*"}, True),
+        ({"group": "", "resource": "secrets"}, True),
+        ({"subresource": "status"}, True),
+        ({"subresource": "status", "verb": "update"}, False),
+        ({"subresource": "status", "verb": "*"}, False),
+        ({"subresource": "scale"}, False),
+        ({"subresource": "*"}, False),
+        ({"namespace": "red"}, False),
+        ({"namespace": ""}, False),
+        ({"namespace": None}, False),
+        ({"namespace": "*"}, False),
+        ({"version": "v1beta1"}, False),
+        ({"verb": "GET"}, False),
+        ({"verb": "proxy"}, False),
+        ({"verb": ""}, False),
+        ({"group": "*"}, False),
+        ({"resource": "*"}, False),
+        ({"group": ""}, False),
+        ({"resource": "secrets"}, False),
+        ({"resource": "baremetalhosts"}, False),
+        ({"group": "rbac.authorization.k8s.io", "resource": "roles", "verb": "create"}, False),
+    ],
+)
+def test_access_is_what_a_request_would_get(attributes: dict[str, Any], *, allowed: bool) -> None:
+    assert may(**attributes)["allowed"] is allowed
+
+
+@given(
+    st.sets(
+        st.tuples(st.sampled_from(["hostclaims", "secrets"]), st.sampled_from(Verb)), min_size=1
+    ),
+    st.sampled_from(Verb),
+    st.sampled_from([HOSTCLAIMS, SECRETS]),
+)
+def test_access_follows_the_rules(granted: Any, verb: Verb, resource: Any) -> None:
+    found = may(
+        RuleSet([rule(*granted)]), verb=verb, group=resource.group, resource=resource.plural
+    )
+    assert found["allowed"] is ((resource.plural, verb) in granted)
+
+
+def test_every_verb_is_granted_only_if_each_one_is() -> None:
+    denial = rule(("hostclaims", Verb.DELETECOLLECTION), effect=Effect.DENY, line=9)
+    found = may(RuleSet([rule(), denial]), verb="*")
+    assert found == {"allowed": False, "reason": "a policy denies it explicitly"}
+
+
+def test_an_answer_says_which_rules_made_it() -> None:
+    assert may(verb="*")["reason"] == "blue.yaml:8 blue spec.allow[0]"
+
+
+def test_a_review_comes_back_with_what_was_asked() -> None:
+    spec = {"resourceAttributes": {"verb": "get"}}
+    found = ask(Review.ACCESS, spec)
+    assert (found["kind"], found["apiVersion"]) == (
+        "SelfSubjectAccessReview",
+        "authorization.k8s.io/v1",
+    )
+    assert found["spec"] == spec
+
+
+@pytest.mark.parametrize(
+    ("path", "verb", "allowed"),
+    [
+        ("/api", "get", True),
+        ("/apis/metal3.io/v1alpha1", "head", True),
+        ("/version", "get", True),
+        ("/version", "post", False),
+        ("/version", "*", False),
+        ("/healthz", "get", False),
+        ("/metrics", "get", False),
+        ("*", "get", False),
+        ("", "get", False),
+    ],
+)
+def test_access_to_a_path_is_that_of_discovery(path: str, verb: str, *, allowed: bool) -> None:
+    found = ask(Review.ACCESS, {"nonResourceAttributes": {"path": path, "verb": verb}})
+    assert found["status"]["allowed"] is allowed
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"resourceAttributes": {}, "nonResourceAttributes": {}},
+        {"resourceAttributes": "x"},
+        {"resourceAttributes": {"verb": ["get"]}},
+        {"nonResourceAttributes": {"path": 1}},
+        "x",
+        [],
+    ],
+)
+def test_a_question_that_cannot_be_read_is_refused(spec: Any) -> None:
+    played = play(call("POST", Review.ACCESS.value, JSON, body={"spec": spec}))
+    assert isinstance(played.refused, BadRequest)
+
+
+def test_the_rules_of_a_namespace_are_listed() -> None:
+    denial = rule(("secrets", Verb.DELETE), effect=Effect.DENY)
+    granted = rule(("hostclaims", Verb.GET), ("secrets", Verb.GET), ("secrets", Verb.DELETE))
+    found = ask(Review.RULES, {"namespace": "blue"}, RuleSet([granted, denial]))["status"]
+    assert found["incomplete"] is False
+    assert found["resourceRules"][:3] == [
+        {"apiGroups": ["metal3.io"], "resources": ["hostclaims"], "verbs": ["get"]},
+        {"apiGroups": ["metal3.io"], "resources": ["hostclaims/status"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
+    ]
+
+
+def test_without_get_there_is_no_status_to_read() -> None:
+    rules = RuleSet([rule(("hostclaims", Verb.LIST))])
+    found = ask(Review.RULES, {"namespace": "blue"}, rules)["status"]["resourceRules"]
+    assert [r["resources"] for r in found if r["apiGroups"] == ["metal3.io"]] == [["hostclaims"]]
+
+
+def test_in_the_namespace_of_others_there_are_reviews_and_discovery_alone() -> None:
+    found = ask(Review.RULES, {"namespace": "red"})["status"]
+    assert [r["resources"] for r in found["resourceRules"]] == [
+        ["selfsubjectaccessreviews"],
+        ["selfsubjectrulesreviews"],
+        ["selfsubjectreviews"],
+    ]
+    assert "/version" in found["nonResourceRules"][0]["nonResourceURLs"]
+
+
+@pytest.mark.parametrize("spec", [{}, {"namespace": ""}, {"namespace": 1}, None])
+def test_rules_are_listed_of_one_namespace(spec: Any) -> None:
+    played = play(call("POST", Review.RULES.value, JSON, body={"spec": spec}))
+    assert isinstance(played.refused, BadRequest)
+
+
+def test_whoami_is_the_identity_as_it_was_verified() -> None:
+    found = ask(Review.SUBJECT, None)
+    assert found["status"]["userInfo"] == {
+        "username": "corp:alice",
+        "groups": ["/tenants/blue"],
+        "extra": {
+            "hostclaim-proxy.metal3.io/issuer": ["corp"],
+            "hostclaim-proxy.metal3.io/subject": ["f3b1"],
+        },
+    }
+    assert "spec" not in found
+
+
+@pytest.mark.parametrize("review", list(Review))
+@pytest.mark.parametrize("wrong", [{"kind": "TokenReview"}, {"apiVersion": "v1"}, {"kind": 1}])
+def test_a_body_of_another_kind_is_refused(review: Review, wrong: dict[str, Any]) -> None:
+    spec = {"spec": {"namespace": "blue"}}
+    played = play(call("POST", review.value, JSON, body=spec | wrong))
+    assert isinstance(played.refused, BadRequest)
+
+
+def test_a_review_in_another_encoding_is_refused() -> None:
+    cbor = ("Content-Type", "application/cbor")
+    played = play(call("POST", Review.SUBJECT.value, cbor, body={}))
+    assert isinstance(played.refused, UnsupportedMediaType)
+    played = play(call("POST", Review.SUBJECT.value, JSON, ("Accept", "text/html"), body={}))
+    assert isinstance(played.refused, NotAcceptable)
+
+
+def test_a_review_asks_nothing_upstream() -> None:
+    assert play(call("POST", Review.SUBJECT.value, JSON, body={})).sent == []
