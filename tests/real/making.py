@@ -58,7 +58,6 @@ def compile_program(
         Missing: there is no Go, or it cannot compile this.
     """
     _require("go", f"it compiles {target.name}")
-    say("Go compiles what it has not compiled before: kube-apiserver takes minutes, once")
     partial = _partial(target)
     ldflags = " ".join(["-s", "-w", *(f"-X={name}={value}" for name, value in stamps.items())])
     # Two packages at a time: memory stays within 3 GiB.
@@ -66,6 +65,7 @@ def compile_program(
     _run(
         ["go", "build", *flags, package],
         what=f"compiling {target.name}",
+        aside="minutes where Go has not compiled the like before, once",
         directory=module,
         environment={"CGO_ENABLED": "0", "GOWORK": "off"},
         say=say,
@@ -91,6 +91,7 @@ def fetch_keycloak(artifact: str, target: Path, say: Say) -> None:
     _run(
         ["mvn", "--batch-mode", "--no-transfer-progress", "dependency:copy", *flags],
         what="fetching Keycloak",
+        aside="nearly 200 MB",
         directory=partial,
         environment={},
         say=say,
@@ -156,6 +157,7 @@ def _run(
     argv: Sequence[str | Path],
     *,
     what: str,
+    aside: str,
     directory: Path,
     environment: Mapping[str, str],
     say: Say,
@@ -165,7 +167,7 @@ def _run(
     Raises:
         Missing: it failed; the reason ends with its last words.
     """
-    say(what)
+    say(f"{what}: {aside}")
     started = time.monotonic()
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
