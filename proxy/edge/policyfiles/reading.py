@@ -85,21 +85,24 @@ def compiled(contents: Contents) -> PolicySet:
     Raises:
         PolicyError: with every problem of every file.
     """
-    documents: list[Document] = []
     problems = list(contents.problems)
-    for file, data in contents.data:
-        found, strict = strictyaml.read(file.path, data)
-        documents += found
-        problems += strict
-    told = {(problem.file, problem.position) for problem in problems}
-    parsed = policy.parse(documents)
+    parsed = policy.parse(_documents(contents, problems))
     if isinstance(parsed, PolicySet):
         if problems:
             raise PolicyError(problems)
         return parsed
     # What is not strict YAML need not be called wrong a second time.
+    told = {(problem.file, problem.position) for problem in problems}
     problems += [problem for problem in parsed if (problem.file, problem.position) not in told]
     raise PolicyError(sorted(problems, key=lambda problem: (problem.file, problem.position)))
+
+
+def _documents(contents: Contents, problems: list[Problem]) -> Iterator[Document]:
+    """Read one file at a time, since the trees of thousands weigh on the collector."""
+    for file, data in contents.data:
+        documents, strict = strictyaml.read(file.path, data)
+        problems += strict
+        yield from documents
 
 
 def _listed(paths: tuple[Path, ...]) -> Iterator[Path | Problem]:

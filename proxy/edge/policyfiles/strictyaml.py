@@ -6,8 +6,10 @@ and nesting is bounded.
 """
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
 import yaml
 from yaml import CSafeLoader
@@ -70,29 +72,35 @@ _HINTS: Final = {
 
 @dataclass(slots=True)
 class _Place:
-    """Where a piece of a document stands, and where its parts do."""
+    """Where a piece of a document stands, and where its parts do.
 
-    position: Position
-    parts: "dict[str | int, _Place]" = field(default_factory=dict)
-    names: dict[str, Position] = field(default_factory=dict)
+    There are many and few are ever asked, so marks become positions then.
+    """
+
+    mark: _Mark | None
+    parts: "Mapping[str | int, _Place]" = field(default_factory=lambda: _NONE)
+    names: Mapping[str, _Mark | None] = field(default_factory=lambda: _NONE)
 
     def key(self, path: Path) -> Position:
         """Where the name of a field begins, or where the mapping does."""
         *parent, name = path
         place = self._deepest(parent)
-        return place.names.get(str(name), place.position)
+        return _at(place.names.get(str(name), place.mark))
 
     def value(self, path: Path) -> Position:
         """Where a value begins, or the last piece on the way to it."""
-        return self._deepest(path).position
+        return _at(self._deepest(path).mark)
 
-    def _deepest(self, path: "Path | list[str | int]") -> "_Place":
+    def _deepest(self, path: Iterable[str | int]) -> "_Place":
         place = self
         for step in path:
             if step not in place.parts:
                 return place
             place = place.parts[step]
         return place
+
+
+_NONE: Final[Mapping[Any, Any]] = MappingProxyType({})
 
 
 class _TooDeepError(Exception):
@@ -155,51 +163,51 @@ class _Reader:
         return documents, self._problems
 
     def _piece(self, event: Event, path: Path) -> tuple[object, _Place]:
-        place = _Place(_at(event.start_mark))
         if len(path) > _DEEPEST:
-            raise _TooDeepError(path, place.position)
+            raise _TooDeepError(path, _at(event.start_mark))
         match event:
-            case AliasEvent():
-                hint = "write it out, or in quotes if it is a pattern"
-                self._problem(place.position, path, f"is the alias `*{event.anchor}`", hint)
             case ScalarEvent():
                 self._refuse_properties(event, path)
-                return self._scalar(event, path), place
+                return self._scalar(event, path), _Place(event.start_mark)
             case SequenceStartEvent():
                 self._refuse_properties(event, path)
-                return self._sequence(place, path), place
+                return self._sequence(event, path)
             case MappingStartEvent():
                 self._refuse_properties(event, path)
-                return self._mapping(place, path), place
-        return None, place
+                return self._mapping(event, path)
+            case AliasEvent():
+                hint = "write it out, or in quotes if it is a pattern"
+                self._problem(event, path, f"is the alias `*{event.anchor}`", hint)
+        return None, _Place(event.start_mark)
 
-    def _sequence(self, place: _Place, path: Path) -> list[object]:
+    def _sequence(self, start: Event, path: Path) -> tuple[list[object], _Place]:
         items: list[object] = []
+        parts: dict[str | int, _Place] = {}
         while not isinstance(event := next(self._events), CollectionEndEvent):
-            number = len(items)
-            item, place.parts[number] = self._piece(event, (*path, number))
+            item, parts[len(items)] = self._piece(event, (*path, len(items)))
             items.append(item)
-        return items
+        return items, _Place(start.start_mark, parts)
 
-    def _mapping(self, place: _Place, path: Path) -> dict[str, object]:
+    def _mapping(self, start: Event, path: Path) -> tuple[dict[str, object], _Place]:
         fields: dict[str, object] = {}
+        parts: dict[str | int, _Place] = {}
+        names: dict[str, _Mark | None] = {}
         while not isinstance(event := next(self._events), CollectionEndEvent):
-            position = _at(event.start_mark)
             name = self._name(event, path)
             value, part = self._piece(next(self._events), (*path, name))
             if name in fields:
-                message = f"has {shown(name)} twice, first in line {place.names[name].line}"
-                self._problem(position, path, message, "keep one")
+                message = f"has {shown(name)} twice, first in line {_at(names[name]).line}"
+                self._problem(event, path, message, "keep one")
                 continue
-            fields[name], place.parts[name], place.names[name] = value, part, position
-        return fields
+            fields[name], parts[name], names[name] = value, part, event.start_mark
+        return fields, _Place(start.start_mark, parts, names)
 
     def _name(self, event: Event, path: Path) -> str:
-        name, place = self._piece(event, path)
-        if isinstance(event, ScalarEvent) and name == "<<":
-            self._problem(place.position, path, "merges with `<<`", "write the fields out")
+        name, _ = self._piece(event, path)
+        if name == "<<":
+            self._problem(event, path, "merges with `<<`", "write the fields out")
         elif not isinstance(name, str):
-            self._problem(place.position, path, "has a field whose name is no text", "write a name")
+            self._problem(event, path, "has a field whose name is no text", "write a name")
         return event.value if isinstance(event, ScalarEvent) else ""
 
     def _scalar(self, event: ScalarEvent, path: Path) -> object:
@@ -215,14 +223,14 @@ class _Reader:
             return int(text)
         if _AMBIGUOUS.fullmatch(text):
             message = f"{shown(text)} is a number or a date to some readers of YAML"
-            self._problem(_at(event.start_mark), path, message, "put it in quotes")
+            self._problem(event, path, message, "put it in quotes")
         return text
 
     def _refuse_properties(self, event: ScalarEvent | CollectionStartEvent, path: Path) -> None:
-        for what, found in (("anchor", event.anchor), ("tag", event.tag)):
-            if found is not None:
-                message = f"has the {what} {shown(found)}"
-                self._problem(_at(event.start_mark), path, message, "leave it out")
+        if event.anchor is not None:
+            self._problem(event, path, f"has the anchor {shown(event.anchor)}", "leave it out")
+        if event.tag is not None:
+            self._problem(event, path, f"has the tag {shown(event.tag)}", "leave it out")
 
     def _broken(self, exc: yaml.MarkedYAMLError) -> None:
         position = _at(exc.problem_mark)
@@ -235,7 +243,8 @@ class _Reader:
             hint = "indent with spaces, not with tabs"
         self._problem(position, (), f"is not YAML: {what}", hint)
 
-    def _problem(self, position: Position, path: Path, message: str, hint: str) -> None:
+    def _problem(self, where: Event | Position, path: Path, message: str, hint: str) -> None:
+        position = _at(where.start_mark) if isinstance(where, Event) else where
         self._problems.append(Problem(self._file, position, dotted(path), message, hint))
 
 
