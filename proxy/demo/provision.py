@@ -6,11 +6,9 @@ The same requests serve the embedded cluster and a real one; they are sent as th
 import json
 import ssl
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Final, Self
 
 import aiohttp
-import yaml
 
 from proxy.demo.access import ClusterAccess
 
@@ -24,7 +22,6 @@ OTHER_NAMESPACE: Final = "green"
 """A namespace that nobody in the demo is entitled to, and the proxy has no rights in."""
 
 _TOKEN_SECONDS = 7 * 86_400
-_CRDS = Path(__file__).parent / "crds"
 _PLURALS = {
     "BareMetalHost": "baremetalhosts",
     "ClusterRole": "clusterroles",
@@ -104,11 +101,6 @@ class Admin:
         found = await self.request("GET", path)
         conditions = found.get("status", {}).get("conditions", ())
         return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
-
-
-def definitions() -> list[dict[str, Any]]:
-    """The CustomResourceDefinitions that a real cluster needs and the embedded one knows."""
-    return [yaml.safe_load(path.read_text()) for path in sorted(_CRDS.glob("*.yaml"))]
 
 
 def namespaces() -> list[Manifest]:

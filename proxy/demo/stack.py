@@ -6,7 +6,7 @@ The proxy is the very one that `serve` runs, from the settings file in the demo'
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -14,14 +14,14 @@ import trustme
 
 from proxy import settings
 from proxy.app import App
-from proxy.demo import files, provision
+from proxy.demo import crds, files, provision
 from proxy.demo.access import Cluster, ClusterAccess
 from proxy.demo.cluster import EmbeddedCluster
 from proxy.demo.envtest import RealCluster
 from proxy.demo.files import TENANTS, Listening
 from proxy.demo.hosts import HostController, demo_hosts
 from proxy.demo.issuer import EmbeddedIssuer
-from proxy.demo.provision import PROXY_ACCOUNT, PROXY_NAMESPACE, Admin
+from proxy.demo.provision import PROXY_ACCOUNT, PROXY_NAMESPACE, Admin, Manifest
 
 # Tokens live for five minutes; client-go reads a token file again every minute.
 _RENEW_SECONDS = 60
@@ -39,7 +39,7 @@ async def running(directory: Path, assets: Path | None) -> AsyncIterator[None]:
         cluster = _cluster(directory, assets)
         stack.push_async_callback(cluster.stop)
         access = await cluster.start()
-        await set_up(access, directory, real=assets is not None)
+        await set_up(access, directory, definitions=crds.definitions() if assets else ())
         issuer = EmbeddedIssuer(directory)
         stack.push_async_callback(issuer.stop)
         await issuer.start()
@@ -56,13 +56,22 @@ async def running(directory: Path, assets: Path | None) -> AsyncIterator[None]:
         yield
 
 
-async def set_up(access: ClusterAccess, directory: Path, *, real: bool) -> None:
-    """Do in the cluster what an infrastructure manager does, and write the two ways into it."""
+async def set_up(
+    access: ClusterAccess,
+    directory: Path,
+    *,
+    definitions: Sequence[Manifest] = (),
+    rights: Sequence[Manifest] | None = None,
+) -> None:
+    """Do in the cluster what an infrastructure manager does, and write the two ways into it.
+
+    `definitions` are the CustomResourceDefinitions that the cluster does not know yet;
+    `rights` are the proxy's, if not those that the demo comes with.
+    """
     async with Admin(access) as admin:
-        if real:
-            await _define(admin)
+        await _define(admin, definitions)
         await admin.create(provision.namespaces())
-        await admin.create(provision.rights())
+        await admin.create(provision.rights() if rights is None else rights)
         await admin.create(demo_hosts())
         token = await admin.token(PROXY_NAMESPACE, PROXY_ACCOUNT)
     for name, credential in (("admin", access.admin_token), ("proxy", token)):
@@ -108,8 +117,7 @@ def _cluster(directory: Path, assets: Path | None) -> Cluster:
     return EmbeddedCluster(directory)
 
 
-async def _define(admin: Admin) -> None:
-    definitions = provision.definitions()
+async def _define(admin: Admin, definitions: Sequence[Manifest]) -> None:
     await admin.create(definitions)
     async with asyncio.timeout(_ESTABLISHED_SECONDS):
         for definition in definitions:
