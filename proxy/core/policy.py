@@ -56,8 +56,8 @@ def _product(plurals: Iterable[str], verbs: Collection[Verb]) -> frozenset[Permi
     return frozenset((plural, verb) for plural in plurals for verb in verbs)
 
 
-# As Kubernetes' own ClusterRoles `view` and `edit`: who may only look sees no
-# secrets, and nobody deletes whole collections who was not told so by name.
+# As with Kubernetes' ClusterRole `view`, who may only look sees no secrets. Unlike
+# its `edit`, no role deletes whole collections: that is granted by name.
 ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.VIEWER: _product((HOSTCLAIMS.plural,), _READ),
     Role.EDITOR: _product((HOSTCLAIMS.plural, SECRETS.plural), _READ + _WRITE),
@@ -224,6 +224,7 @@ class PolicySet:
                 values.setdefault(subject.value, []).append(number)
 
     def __len__(self) -> int:
+        """The number of rules."""
         return len(self._entries)
 
     def rules_for(self, identity: Identity) -> RuleSet:
@@ -261,7 +262,7 @@ _PATTERN: Final = re.compile(
     r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?|[a-z0-9][-a-z0-9]{0,60}-\*|\*"
 )
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 Path = tuple[str | int, ...]
 """The way from the top of a document to a piece of it: `("spec", "allow", 0)`."""
 
@@ -313,12 +314,8 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.position.line}:{self.position.column}"
-        return f"{place}: {f'{self.field}: ' * bool(self.field)}{self.fault}"
-
-    @property
-    def fault(self) -> str:
-        """What is wrong and what would be right."""
-        return ", ".join(filter(None, (self.message, self.hint)))
+        fault = ", ".join(filter(None, (self.message, self.hint)))
+        return ": ".join(filter(None, (place, self.field, fault)))
 
 
 class _Fault(NamedTuple):
@@ -367,7 +364,7 @@ def _check_pattern(value: str) -> str:
     raise _error(f"{shown(value)} matches no namespace", hint)
 
 
-def _check_some(value: tuple[T, ...]) -> tuple[T, ...]:
+def _check_some(value: tuple[_T, ...]) -> tuple[_T, ...]:
     if not value:
         raise _error("is empty", "give it an item")
     return value
@@ -422,7 +419,7 @@ _True = Annotated[bool, AfterValidator(_check_true), _schema(const=True)]
 
 # The tree has a list where a frozen model has a tuple; nothing else is read loosely.
 _List = Annotated[
-    tuple[T, ...], Strict(strict=False), AfterValidator(_check_some), _schema(minItems=1)
+    tuple[_T, ...], Strict(strict=False), AfterValidator(_check_some), _schema(minItems=1)
 ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.core.attributes import Verb
@@ -708,6 +708,7 @@ def permits(statement: dict[str, Any], permission: Permission) -> bool:
     return plural in statement.get("resources", PLURALS) and verb in statement.get("verbs", Verb)
 
 
+@settings(deadline=None)
 @given(specs=st.lists(SPECS, max_size=4), identity=IDENTITIES, namespace=st.sampled_from(LABELS))
 def test_the_indexes_say_what_a_scan_of_all_rules_would(
     specs: list[dict[str, Any]], identity: Identity, namespace: str
@@ -741,6 +742,7 @@ JSON = st.recursive(
 PIECES = st.sampled_from([row[0] for row in WRONG])
 
 
+@settings(deadline=None)
 @given(path=PIECES, value=JSON)
 def test_any_piece_may_be_anything_and_the_problem_is_told(path: Path, value: object) -> None:
     parsed = parse([document(changed(path, value))])

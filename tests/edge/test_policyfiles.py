@@ -10,7 +10,7 @@ from pathlib import Path, PosixPath
 from typing import NoReturn
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.core.attributes import Verb
@@ -306,6 +306,7 @@ def test_a_rule_knows_its_file_and_line(folder: Path) -> None:
     assert str(rule.origin) == f"{folder}/blue.yaml:8 blue spec.allow[0]"
 
 
+@settings(deadline=None)
 @given(st.one_of(st.binary(), st.text().map(str.encode), YAMLISH.map(str.encode)))
 def test_whatever_a_file_holds_it_is_used_or_told(data: bytes) -> None:
     contents = Contents((), ((PolicyFile("any.yaml", ""), data),), ())
