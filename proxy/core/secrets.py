@@ -24,7 +24,7 @@ from proxy.core import (
 from proxy.core.attributes import PatchType, Verb
 from proxy.core.body import Object
 from proxy.core.conversation import Conversation, Forward, at_once
-from proxy.core.errors import BadRequest, Cause, Forbidden, Target, UnsupportedMediaType
+from proxy.core.errors import BadGateway, BadRequest, Cause, Forbidden, Target, UnsupportedMediaType
 from proxy.core.narrowing import STAMP, Call, UpstreamRequest
 from proxy.core.wire import Reply
 
@@ -37,6 +37,8 @@ _ATTEMPTS = 5
 # No object was ever written at this revision (the first write to etcd makes 2),
 # so as a precondition it says: there must be no such object.
 _NO_REVISION: Final = "1"
+# What the apiserver answers if a pin does not hold: a version, or the `test` of a JSON patch.
+_MOVED: Final = frozenset({409, 422})
 _OPTIONS_VERSIONS: Final = frozenset({"v1", "meta.k8s.io/v1"})
 
 
@@ -81,7 +83,8 @@ def _get(call: Call) -> Conversation:
     if attributes.parameter(call.resource_request, "includeObject") == "None":
         raise BadRequest("query parameter `includeObject` must be Metadata or Object here")
     reply = yield narrowing.read(call)
-    if reply.code == 200 and not filtering.is_tenant_secret(reply):
+    if reply.code == 404 or (reply.code < 300 and not filtering.is_tenant_secret(reply)):
+        # Said here in both cases, so that hidden and missing are alike to the byte.
         raise status.not_found(_target(call))
     return reply
 
@@ -94,7 +97,7 @@ def _update(call: Call) -> Conversation:
         _check_same_type(call, secret.type, existing)
         return (yield narrowing.write(call, secret.stamped(existing.resource_version)))
 
-    return _on_live(call, secret.resource_version, act)
+    return _on_live(call, _precondition(secret.resource_version), act)
 
 
 def _patch(call: Call) -> Conversation:
@@ -114,7 +117,7 @@ def _patch(call: Call) -> Conversation:
         _judge(call, rehearsed, existing)
         return (yield narrowing.write(call, pinned))
 
-    return _on_live(call, _version_of(patch), act)
+    return _on_live(call, _precondition(_version_of(patch)), act)
 
 
 def _apply(call: Call) -> Conversation:
@@ -127,21 +130,23 @@ def _apply(call: Call) -> Conversation:
         version = seen.resource_version if seen else _NO_REVISION
         return (yield narrowing.write(call, applied.stamped(version)))
 
-    return _on_live(call, applied.resource_version, act)
+    return _on_live(call, _precondition(applied.resource_version), act)
 
 
 def _delete(call: Call) -> Conversation:
     options = _delete_options(call)
     asked = body.section(options, "preconditions", "preconditions")
+    for key in ("uid", "resourceVersion"):
+        body.text(asked, key, f"preconditions.{key}")
 
     def act(seen: _Seen | None) -> Generator[UpstreamRequest, Reply, Reply]:
         existing = _existing(call, seen)
-        if asked.get("uid") not in {None, existing.uid}:
-            raise status.conflict(_target(call))
         pins = {"uid": existing.uid, "resourceVersion": existing.resource_version}
+        if any(asked.get(key) not in {None, pin} for key, pin in pins.items()):
+            raise status.conflict(_target(call))
         return (yield narrowing.delete(call, body.render({**options, "preconditions": pins})))
 
-    return _on_live(call, body.text(asked, "resourceVersion", "preconditions.resourceVersion"), act)
+    return _on_live(call, "", act)
 
 
 def _on_live(call: Call, version: str, act: _Act) -> Conversation:
@@ -152,9 +157,6 @@ def _on_live(call: Call, version: str, act: _Act) -> Conversation:
     tried anew; one that remains while nothing moved is the client's.
     """
     narrowing.check_acceptable(call)
-    if version == "0":
-        # The apiserver, too, reads it as no precondition.
-        version = ""
     before: _Seen | None = None
     reply: Reply | None = None
     for _ in range(_ATTEMPTS):
@@ -164,7 +166,7 @@ def _on_live(call: Call, version: str, act: _Act) -> Conversation:
         if version and (seen is None or version != seen.resource_version):
             raise status.conflict(_target(call)) if seen else status.not_found(_target(call))
         reply = yield from act(seen)
-        if reply.code != 409 or version:
+        if reply.code not in _MOVED:
             return reply
         before = seen
     raise status.conflict(_target(call))
@@ -186,9 +188,10 @@ def _look(call: Call) -> Generator[UpstreamRequest, Reply, _Seen | None]:
         if call.resource_request.patch_type is PatchType.APPLY:
             raise status.already_exists(_target(call))
         raise status.not_found(_target(call))
-    live = filtering.parse_reply(reply)
-    metadata = live["metadata"]
-    return _Seen(metadata["uid"], metadata["resourceVersion"], live.get("type", DEFAULT_TYPE))
+    match filtering.parse_reply(reply):
+        case {"metadata": {"uid": str(uid), "resourceVersion": str(version)}, "type": str(kind)}:
+            return _Seen(uid, version, kind)
+    raise BadGateway("the cluster gave a secret without uid, version or type")
 
 
 def _existing(call: Call, seen: _Seen | None) -> _Seen:
@@ -217,10 +220,9 @@ def _read_secret(call: Call) -> written.Secret:
 def _decode(call: Call) -> written.Secret:
     if call.resource_request.patch_type is not PatchType.APPLY:
         return written.read(call.body, narrowing.encoding(call))
-    try:
-        return written.read(call.body, media.JSON)
-    except BadRequest as exc:
-        raise UnsupportedMediaType("send the apply of a secret as JSON, as kubectl does") from exc
+    if not call.body.lstrip().startswith(b"{"):
+        raise UnsupportedMediaType("send the apply of a secret as JSON, as kubectl does")
+    return written.read(call.body, media.JSON)
 
 
 def _read_patch(call: Call) -> Any:
@@ -240,17 +242,31 @@ _VERSION_POINTER: Final = "/metadata/resourceVersion"
 
 def _version_of(patch: Any) -> str:
     """The resourceVersion that a client's patch insists on, if any."""
-    if isinstance(patch, list):
-        pins = [o for o in patch if o.get("path") == _VERSION_POINTER and o.get("op") != "test"]
-        versions = [body.text(o, "value", _VERSION_POINTER) for o in pins]
-        return versions[-1] if versions else ""
-    return body.text(patch["metadata"], "resourceVersion", "metadata.resourceVersion")
+    if not isinstance(patch, list):
+        return body.text(patch["metadata"], "resourceVersion", "metadata.resourceVersion")
+    version: Any = None
+    for operation in patch:
+        match operation:
+            case {"op": "add" | "replace", "path": "/metadata/resourceVersion", "value": version}:
+                pass
+            case {"path": "/metadata", "value": {"resourceVersion": version}}:
+                pass
+            case {"path": "", "value": {"metadata": {"resourceVersion": version}}}:
+                pass
+    return body.text({"value": version}, "value", _VERSION_POINTER)
+
+
+def _precondition(version: str) -> str:
+    """The apiserver, too, reads a `0` in an object as no precondition."""
+    return "" if version == "0" else version
 
 
 def _pinned_patch(patch: Any, seen: _Seen) -> Any:
     if isinstance(patch, list):
-        # Last, so that no operation before it can say otherwise.
-        return [*patch, {"op": "add", "path": _VERSION_POINTER, "value": seen.resource_version}]
+        # Last, so that no operation before it can say otherwise; and first, so that
+        # a `test` of the client's cannot probe a secret that took this one's place.
+        pin = {"path": _VERSION_POINTER, "value": seen.resource_version}
+        return [{"op": "test", **pin}, *patch, {"op": "add", **pin}]
     return {**patch, "metadata": {**patch["metadata"], "resourceVersion": seen.resource_version}}
 
 
@@ -283,7 +299,7 @@ def _delete_options(call: Call) -> Object:
             case "gracePeriodSeconds":
                 options[key] = int(value)
             case "orphanDependents":
-                options[key] = value not in {"0", "false"}
+                options[key] = attributes.is_set(value)
             case _:
                 options[key] = value
     return options
