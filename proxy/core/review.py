@@ -59,7 +59,9 @@ def answer(call: Call, request: ReviewRequest, rules: RuleSet) -> Reply:
 def _read(call: Call, api_version: str, kind: str) -> Object:
     if narrowing.encoding(call) == media.PROTOBUF:
         message = protobuf.decode(call.body, kind, frozenset({api_version}))
+        # Metadata and an empty status come along; selectors only narrow the question.
         message.ClearField("metadata")
+        message.DiscardUnknownFields()
         return protobuf.as_object(message)
     asked = body.parse_object(call.body)
     for key, wanted in (("kind", kind), ("apiVersion", api_version)):
