@@ -55,6 +55,7 @@ class App:
         """
         self._settings = settings
         self._stopping = False
+        self._failed = asyncio.Event()
         self._metrics = Metrics()
         try:
             self._tls = tls_context(settings.server.cert_file, settings.server.key_file)
@@ -138,6 +139,10 @@ class App:
         await self._server.stop(shutdown.grace_seconds)
         await self._stack.aclose()
 
+    async def failed(self) -> None:
+        """Return once a part of the proxy has failed and it must stop."""
+        await self._failed.wait()
+
     def reopen_logs(self) -> None:
         """Start a new audit file under the same name."""
         self._audit.reopen()
@@ -192,7 +197,19 @@ class App:
         )
 
     def _background(self, stack: AsyncExitStack, work: Coroutine[None, None, None]) -> None:
+        """Run `work` until the stop.
+
+        It never ends by itself, so if it does, something is broken, and a proxy
+        that no longer follows its policies must not go on.
+        """
         task = asyncio.create_task(work)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled():
+                log.critical("a part of the proxy failed", exc_info=task.exception())
+                self._failed.set()
+
+        task.add_done_callback(ended)
 
         async def end() -> None:
             task.cancel()

@@ -13,12 +13,12 @@ from proxy.cli.serve import serve
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="hostclaim-proxy")
 def main() -> None:
-    r"""Let tenants lease Metal3 hosts in a cluster that is not theirs, and nothing else.
+    """Let tenants lease Metal3 hosts in a cluster that is not theirs, and nothing else.
 
     \b
     See it work on this machine:   hostclaim-proxy demo --dir demo
     Run it for your tenants:       hostclaim-proxy serve --config proxy.yaml
-    """
+    """  # noqa: D301 - click wants the character \b itself
 
 
 main.add_command(demo)

@@ -28,7 +28,7 @@ import click
     "--tour", is_flag=True, help="Play the story, say what was expected and what came, and end."
 )
 def demo(directory: Path, assets: Path | None, *, tour: bool) -> None:
-    r"""Run a BMH cluster, an OIDC issuer and the proxy on this machine.
+    """Run a BMH cluster, an OIDC issuer and the proxy on this machine.
 
     The cluster is in memory unless --assets names a real one. Once everything
     runs, a line that begins with `ready` is printed, and a few commands worth typing.
@@ -44,7 +44,7 @@ def demo(directory: Path, assets: Path | None, *, tour: bool) -> None:
       audit.jsonl         a line for each request
 
     Exit codes: 0 after a clean stop, or a tour in which all went as expected; 1 otherwise.
-    """
+    """  # noqa: D301 - click wants the character \b itself
     if find_spec("trustme") is None:
         raise click.ClickException("the demo needs its extra: pip install 'hostclaim-proxy[demo]'")
     directory.mkdir(parents=True, exist_ok=True)

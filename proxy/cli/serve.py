@@ -33,27 +33,31 @@ WRONG_CONFIGURATION = 2
     help="How much to say on standard error. No level ever shows a token or a secret.",
 )
 def serve(config: Path, log_level: str) -> None:
-    r"""Serve tenants until SIGTERM or SIGINT, then drain.
+    """Serve tenants until SIGTERM or SIGINT, then drain.
 
     \b
     A setting of the file can be overridden from the environment:
-      HOSTCLAIM_PROXY__SERVER__ADDRESS=127.0.0.1:8443 hostclaim-proxy serve --config proxy.yaml
+      HOSTCLAIM_PROXY__SERVER__ADDRESS=127.0.0.1:8443
+
     SIGHUP reopens the audit file, after it was moved away.
 
-    Exit codes: 0 after a clean stop, 2 if the configuration cannot be used.
-    """
+    Exit codes: 0 after a clean stop, 1 if a part of the proxy failed, 2 if the
+    configuration cannot be used.
+    """  # noqa: D301 - click wants the character \b itself
     logging.basicConfig(
         level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
         loaded = settings.load(config)
-        uvloop.run(_serve(loaded))
+        clean = uvloop.run(_serve(loaded))
     except (SettingsError, StartError) as exc:
         click.echo(f"hostclaim-proxy: {exc}", err=True)
         raise SystemExit(WRONG_CONFIGURATION) from exc
+    raise SystemExit(0 if clean else 1)
 
 
-async def _serve(loaded: Settings) -> None:
+async def _serve(loaded: Settings) -> bool:
+    """Serve until told to stop, or until a part fails; returns whether none did."""
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -62,6 +66,12 @@ async def _serve(loaded: Settings) -> None:
     addresses = await app.start()
     loop.add_signal_handler(signal.SIGHUP, app.reopen_logs)
     log.info("serving on port %d, management on %d", addresses.port, addresses.management_port)
-    await told.wait()
+    failed = asyncio.create_task(app.failed())
+    ended = asyncio.create_task(told.wait())
+    await asyncio.wait([failed, ended], return_when=asyncio.FIRST_COMPLETED)
     log.info("stopping")
+    clean = not failed.done()
+    for waiting in (failed, ended):
+        waiting.cancel()
     await app.stop()
+    return clean

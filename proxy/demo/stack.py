@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import trustme
+import yaml
 
 from proxy import settings
 from proxy.app import App
@@ -22,6 +23,7 @@ from proxy.demo.files import TENANTS, Listening
 from proxy.demo.hosts import HostController, demo_hosts
 from proxy.demo.issuer import EmbeddedIssuer
 from proxy.demo.provision import PROXY_ACCOUNT, PROXY_NAMESPACE, Admin, Manifest
+from proxy.demo.tour import CLAIM
 
 # Tokens live for five minutes; client-go reads a token file again every minute.
 _RENEW_SECONDS = 60
@@ -95,7 +97,7 @@ def write_proxy_files(directory: Path, issuer_url: str, issuer_ca: Path) -> Path
 
 
 def write_tenant_files(directory: Path, issuer: EmbeddedIssuer) -> None:
-    """Write each tenant's kubeconfig, and the token file that it points at."""
+    """Write each tenant's kubeconfig, the token file that it points at, and a claim to apply."""
     loaded = settings.load(directory / "proxy.yaml")
     server = f"https://127.0.0.1:{loaded.server.address.port}"
     for tenant in TENANTS:
@@ -109,6 +111,7 @@ def write_tenant_files(directory: Path, issuer: EmbeddedIssuer) -> None:
         )
         files.write(directory / f"{tenant.name}.kubeconfig", text)
     _write_tokens(directory, issuer)
+    files.write(directory / "hostclaim.yaml", yaml.safe_dump(CLAIM, sort_keys=False))
 
 
 def _cluster(directory: Path, assets: Path | None) -> Cluster:

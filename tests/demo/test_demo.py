@@ -1,0 +1,94 @@
+"""`hostclaim-proxy demo`, as somebody who tries it for the first time."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+COMMAND = Path(sys.executable).parent / "hostclaim-proxy"
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "KUBEBUILDER_ASSETS"}
+REFUSED = ("get hostclaims -n red", "get secrets -n pool-a")
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[tuple["subprocess.Popen[str]", list[str]]]:
+    """The demo, and the commands that it proposes once it is ready."""
+    process = subprocess.Popen(
+        [COMMAND, "demo", "--dir", "demo"],
+        cwd=directory,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line.rstrip("\n"))
+            if line.startswith("Ctrl-C"):
+                break
+        assert any(line.startswith("ready") for line in said), said
+        yield process, [line for line in said if line.startswith(("export", "kubectl", "tail"))]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+
+
+def test_the_tour_comes_out_as_expected(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [COMMAND, "demo", "--dir", str(tmp_path / "demo"), "--tour"],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "NOT OK" not in done.stdout
+    assert "16 of 16 steps came out as expected" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no kubectl on this machine")
+def test_the_commands_worth_typing_work(tmp_path: Path) -> None:
+    with running(tmp_path) as (process, (export, *commands)):
+        assert len(commands) >= 8
+        for command in commands:
+            done = subprocess.run(
+                ["bash", "-c", f"{export}\n{command}"],
+                cwd=tmp_path,
+                env={**ENVIRONMENT, "HOME": str(tmp_path)},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+            refused = any(part in command for part in REFUSED)
+            assert (done.returncode != 0) is refused, (command, done.stdout, done.stderr)
+            assert ("is forbidden" in done.stderr) is refused
+    assert process.returncode == 0
+
+
+def test_the_files_are_those_that_the_help_names(tmp_path: Path) -> None:
+    with running(tmp_path):
+        found = {path.name for path in (tmp_path / "demo").iterdir()}
+        kubeconfig = yaml.safe_load((tmp_path / "demo" / "blue.kubeconfig").read_text())
+    tenants = {f"{name}.kubeconfig" for name in ("blue", "red", "auditor", "admin")}
+    assert found >= tenants | {"proxy.yaml", "policies", "audit.jsonl", "hostclaim.yaml"}
+    assert kubeconfig["contexts"][0]["context"]["namespace"] == "blue-dev"
+
+
+def test_what_serves_tenants_loads_no_demo() -> None:
+    program = (
+        "import sys, proxy.app, proxy.cli.serve; print([m for m in sys.modules if 'demo' in m])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() in {"[]", "['proxy.cli.demo']"}
