@@ -263,16 +263,25 @@ SELF_SUBJECT_RULES_REVIEWS = _review(
     namespace=text("Namespace to evaluate rules for."),
 )
 
-TOKEN_REQUEST = kind_schema(
-    "TokenRequest requests a token for a given service account.",
-    spec=record(
-        "Information about the request being evaluated.",
-        audiences=many(text(), "The intendend audiences of the token."),
-        boundObjectRef={"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-        expirationSeconds=number("The requested duration of validity of the request."),
+TOKEN_REQUESTS = Resource(
+    "authentication.k8s.io",
+    "v1",
+    "tokenrequests",
+    "tokenrequest",
+    "TokenRequest",
+    kind_schema(
+        "TokenRequest requests a token for a given service account.",
+        spec=record(
+            "Information about the request being evaluated.",
+            audiences=many(text(), "The intended audiences of the token."),
+            boundObjectRef=_ANSWER,
+            expirationSeconds=number("The requested duration of validity of the request."),
+        ),
+        status=_ANSWER,
     ),
-    status=_ANSWER,
+    verbs=("create",),
 )
+"""Served as `serviceaccounts/token` only."""
 
 STORED: tuple[Resource, ...] = (
     CONFIG_MAPS,

@@ -77,11 +77,13 @@ class Decoder:
         if unknown:
             meta = value.get("metadata") or {}
             named = f"{meta.get('namespace', '')}/{meta.get('name', '')}"
+            group = told if "/" in told else f"/{told}"
             raise internal(
-                f"failed to create typed patch object ({named}; {told}, Kind={kind}): "
+                f"failed to create typed patch object ({named}; {group}, Kind={kind}): "
                 f".{unknown[0]}: field not declared in schema"
             )
-        return self.typed(value)
+        # Without defaults: an applier owns what it says, not what the server adds.
+        return self._whole(value)
 
     def _warn(self, wrong: list[str]) -> None:
         if self.validation == "Warn":
@@ -130,6 +132,10 @@ class Decoder:
         Raises:
             ApiError: a built-in kind's field is of another type, which Go cannot read.
         """
+        whole = schema.default(self._whole(value), self.resource.schema)
+        return kinds.of(self.resource).default(whole)
+
+    def _whole(self, value: Object) -> Object:
         resource = self.resource
         meta = value.get("metadata") or {}
         if not isinstance(meta, dict):
@@ -140,10 +146,11 @@ class Decoder:
             "kind": resource.kind,
             "metadata": {name: item for name, item in meta.items() if item not in _EMPTY},
         }
-        if not resource.custom:
-            whole = _without_nulls(whole)
-            self._check_types(whole)
-        return kinds.of(resource).default(schema.default(whole, resource.schema))
+        if resource.custom:
+            return whole
+        typed: Object = _without_nulls(whole)
+        self._check_types(typed)
+        return {name: item for name, item in typed.items() if item not in _EMPTY}
 
     def _check_types(self, value: Object) -> None:
         for cause in schema.validate(value, self.resource.schema):

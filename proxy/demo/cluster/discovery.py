@@ -123,9 +123,7 @@ def aggregated(table: Table, version: str, *, core: bool) -> Object:
         "metadata": {},
         "items": [
             {
-                "metadata": {"name": name, "creationTimestamp": None}
-                if name
-                else {"creationTimestamp": None},
+                "metadata": {"name": name} if name else {},
                 "versions": [_aggregated_version(table, name, each) for each in versions],
             }
             for name, versions in table.groups().items()

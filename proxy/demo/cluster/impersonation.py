@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from proxy.demo.cluster.rbac import Attributes, User, authorize, denial
 from proxy.demo.cluster.resources import Resource
-from proxy.demo.cluster.status import forbidden, internal
+from proxy.demo.cluster.status import bad_request, forbidden
 from proxy.demo.cluster.store import Store
 from proxy.demo.cluster.tokens import AUTHENTICATED, account_groups
 
@@ -40,7 +40,7 @@ def impersonate(user: User, headers: Headers, store: Store) -> User:
     if wanted is None:
         return user
     if not wanted.name:
-        raise internal("requested impersonation of groups or extra without impersonating a user")
+        raise bad_request("requested groups or extra without impersonating a user name")
     for asked in _permissions(wanted):
         if not authorize(user, asked, store).allowed:
             row = Resource(asked.group, "v1", asked.resource, "", "", {})

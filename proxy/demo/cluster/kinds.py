@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 from proxy.demo.cluster.builtin import (
     CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
     CONFIG_MAPS,
     NAMESPACES,
     RBAC,
     ROLE_BINDINGS,
+    ROLES,
     SECRETS,
 )
 from proxy.demo.cluster.objects import Object, clone, metadata, name_of
@@ -54,13 +56,13 @@ def of(resource: Resource) -> Rules:
 
 def _default_secret(obj: Object) -> Object:
     secret = clone(obj)
-    for key, value in (secret.get("data") or {}).items():
+    for value in (secret.get("data") or {}).values():
         try:
             base64.b64decode(value or "", validate=True)
         except (binascii.Error, ValueError, TypeError) as exc:
             raise bad_request(
-                'Secret in version "v1" cannot be handled as a Secret: '
-                f"illegal base64 data at input byte 0: data.{key}"
+                'Secret in version "v1" cannot be handled as a Secret: illegal base64 data at '
+                "input byte 0"
             ) from exc
     plain = secret.pop("stringData", None)
     if plain:
@@ -135,6 +137,10 @@ def _prepare_namespace(obj: Object) -> Object:
     return namespace
 
 
+def _default_role(obj: Object) -> Object:
+    return {**obj, "rules": obj.get("rules") or None}
+
+
 def _default_binding(obj: Object) -> Object:
     binding = clone(obj)
     reference = binding.get("roleRef")
@@ -150,7 +156,7 @@ def _validate_binding(obj: Object, before: Object | None) -> Iterator[Cause]:
     reference = obj.get("roleRef") or {}
     kinds = ("ClusterRole",) if obj.get("kind") == "ClusterRoleBinding" else ("Role", "ClusterRole")
     if reference.get("kind") not in kinds:
-        told = ", ".join(f'"{kind}"' for kind in sorted(kinds))
+        told = ", ".join(f'"{kind}"' for kind in kinds)
         yield Cause(
             "FieldValueNotSupported",
             f'Unsupported value: "{reference.get("kind", "")}": supported values: {told}',
@@ -164,13 +170,21 @@ def _validate_binding(obj: Object, before: Object | None) -> Iterator[Cause]:
         if subject.get("kind") == "ServiceAccount" and not subject.get("namespace"):
             yield required(f"subjects[{index}].namespace")
     if before is not None and before["roleRef"] != reference:
-        yield invalid("roleRef", reference, "cannot change roleRef")
+        # The internal form, as upstream shows it.
+        shown = {
+            "APIGroup": reference.get("apiGroup", ""),
+            "Kind": reference.get("kind", ""),
+            "Name": reference.get("name", ""),
+        }
+        yield invalid("roleRef", shown, "field is immutable")
 
 
 _RULES: Mapping[tuple[str, str], Rules] = {
     SECRETS.group_resource: Rules(_default_secret, validate=_validate_secret),
     CONFIG_MAPS.group_resource: Rules(validate=_validate_config_map),
     NAMESPACES.group_resource: Rules(_default_namespace, _prepare_namespace),
+    ROLES.group_resource: Rules(_default_role),
+    CLUSTER_ROLES.group_resource: Rules(_default_role),
     ROLE_BINDINGS.group_resource: Rules(_default_binding, validate=_validate_binding),
     CLUSTER_ROLE_BINDINGS.group_resource: Rules(_default_binding, validate=_validate_binding),
 }

@@ -23,6 +23,7 @@ _EXPIRED = (
     "inconsistent list - objects that were created, modified, or deleted between the time the "
     "first chunk was returned and now may show up in the list."
 )
+_BAD_TOKEN = "invalid continue token: continue key is not valid"
 _LATEST = -1
 
 
@@ -74,7 +75,7 @@ def page(store: Store, target: Target, options: ListOptions) -> tuple[list[Objec
         raise _forgotten(target, options, start) from exc
     left = [obj for obj in items if _place(obj) > start and options.selector.fits(obj)]
     meta: Object = {"resourceVersion": str(store.revision if revision == _LATEST else revision)}
-    if not options.limit or len(left) <= options.limit:
+    if options.limit <= 0 or len(left) <= options.limit:
         return left, meta
     cut = left[: options.limit]
     meta["continue"] = _token(target, int(meta["resourceVersion"]), _place(cut[-1]))
@@ -124,7 +125,10 @@ def version_number(store: Store, version: str) -> int:
     if not version:
         return 0
     if not version.isdigit():
-        raise bad_request(f'Invalid value: "{version}": strconv.ParseUint: invalid syntax')
+        parsed = f'strconv.ParseUint: parsing "{version}": invalid syntax'
+        raise bad_request(
+            f'invalid resource version: resourceVersion: Invalid value: "{version}": {parsed}'
+        )
     found = int(version)
     if found > store.revision:
         raise ApiError(
@@ -187,7 +191,7 @@ def _read_token(target: Target, token: str) -> tuple[int, tuple[str, str]]:
         namespace, name = told["start"].split("/")
         revision, collection = int(told["rv"]), told["of"]
     except (binascii.Error, ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise bad_request("continue key is not valid") from exc
+        raise bad_request(f"{_BAD_TOKEN}: it is none of this server's") from exc
     if collection != _collection(target):
-        raise bad_request("continue key is not valid: it belongs to another collection")
+        raise bad_request(f"{_BAD_TOKEN}: it belongs to another collection")
     return revision, (namespace, name)

@@ -140,7 +140,7 @@ def _merge_key(schema: Schema) -> str:
 def _items(was: list[Any], patch: list[Any], schema: Schema) -> list[Any]:
     key = _merge_key(schema)
     if not key:
-        return was + [item for item in patch if item not in was]
+        return patch + [item for item in was if item not in patch]
     if any(item.get(_DIRECTIVE) == "replace" for item in patch):
         return [item for item in patch if _DIRECTIVE not in item]
     items = {item.get(key): item for item in was}

@@ -4,6 +4,7 @@ Virtual resources: they are answered, never stored.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from proxy.demo.cluster.builtin import (
@@ -14,14 +15,15 @@ from proxy.demo.cluster.builtin import (
 from proxy.demo.cluster.objects import Object, timestamp
 from proxy.demo.cluster.rbac import Attributes, User, authorize, rules_for
 from proxy.demo.cluster.resources import Resource
-from proxy.demo.cluster.status import bad_request
+from proxy.demo.cluster.status import bad_request, invalid
 from proxy.demo.cluster.store import Store
+from proxy.demo.cluster.validation import invalid as invalid_field
 
 
 def review(resource: Resource, sent: Object, user: User, store: Store, now: datetime) -> Object:
     """Answer a review."""
     answer = _ANSWERS[resource.plural](sent, user, store)
-    meta = {"creationTimestamp": timestamp(now) if resource is SELF_SUBJECT_REVIEWS else None}
+    meta = {"creationTimestamp": timestamp(now)} if resource is SELF_SUBJECT_REVIEWS else {}
     return {**sent, "metadata": meta, "status": answer}
 
 
@@ -40,9 +42,9 @@ def _access(sent: Object, user: User, store: Store) -> Object:
     spec = sent.get("spec") or {}
     asked, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if bool(asked) is bool(path):
-        raise bad_request(
-            "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        )
+        told = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        cause = invalid_field("spec", None, told)
+        raise invalid(replace(SELF_SUBJECT_ACCESS_REVIEWS, kind=""), "", [cause])
     decision = authorize(user, _attributes(asked, path), store)
     answer: Object = {"allowed": decision.allowed}
     return {**answer, "reason": decision.reason} if decision.reason else answer

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from proxy.demo.cluster.objects import Object, dotted, labels_of
 from proxy.demo.cluster.status import bad_request
+from proxy.demo.cluster.validation import QUALIFIED_TOLD, VALUE_TOLD
 
 if TYPE_CHECKING:
     from proxy.demo.cluster.resources import Resource
@@ -19,6 +20,9 @@ _TOKEN = re.compile(r"\s*(==|!=|[=!(),<>]|[^\s=!(),<>]+)")
 _KEY = re.compile(
     r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 )
+_IN_REQUIREMENT = "unable to parse requirement: "
+_OPERATORS = "in, notin, =, ==, !=, gt, lt"
+_NO_START = frozenset({"=", "==", "!=", "(", ")", ",", "<", ">"})
 _VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
 
@@ -65,7 +69,7 @@ def parse_labels(text: str) -> LabelSelector:
     try:
         return tuple(_requirements(_Tokens(text)))
     except ValueError as exc:
-        raise bad_request(f"unable to parse requirement: {exc}") from exc
+        raise bad_request(str(exc)) from exc
 
 
 class _Tokens:
@@ -73,28 +77,35 @@ class _Tokens:
 
     def __init__(self, text: str) -> None:
         self._left = [found.group(1) for found in _TOKEN.finditer(text)]
+        self.last = ""
 
     def peek(self) -> str:
         return self._left[0] if self._left else ""
 
     def take(self) -> str:
-        return self._left.pop(0) if self._left else ""
+        self.last = self._left.pop(0) if self._left else ""
+        return self.last
 
-    def expect(self, *wanted: str) -> str:
+    def expect(self, told: str, *wanted: str) -> str:
         found = self.take()
         if found not in wanted:
-            told = ", ".join(f"'{item}'" for item in wanted)
-            raise ValueError(f"found '{found}', expected: {told}")
+            raise ValueError(f"{_IN_REQUIREMENT}found '{found}', expected: {told}")
         return found
 
 
 def _requirements(tokens: _Tokens) -> Iterator[Requirement]:
     while tokens.peek():
+        if tokens.peek() in _NO_START:
+            raise ValueError(
+                f"found '{tokens.peek()}', expected: !, identifier, or 'end of string'"
+            )
         yield _requirement(tokens)
-        if tokens.peek():
-            tokens.expect(",")
-            if not tokens.peek():
-                raise ValueError("found '', expected: identifier after ','")
+        if not tokens.peek():
+            return
+        if tokens.take() != ",":
+            raise ValueError(f"found '{tokens.last}', expected: ',' or 'end of string'")
+        if not tokens.peek():
+            raise ValueError("found '', expected: identifier after ','")
 
 
 def _requirement(tokens: _Tokens) -> Requirement:
@@ -104,7 +115,7 @@ def _requirement(tokens: _Tokens) -> Requirement:
     key = _key(tokens.take())
     if tokens.peek() in {"", ","}:
         return Requirement(key, "exists")
-    operator = tokens.expect("=", "==", "!=", "in", "notin", ">", "<")
+    operator = tokens.expect(_OPERATORS, "=", "==", "!=", "in", "notin", ">", "<")
     match operator:
         case "=" | "==":
             return Requirement(key, "in", frozenset({_single(tokens)}))
@@ -123,31 +134,32 @@ def _single(tokens: _Tokens) -> str:
 def _bound(tokens: _Tokens) -> frozenset[str]:
     bound = tokens.take()
     if not re.fullmatch(r"[+-]?\d+", bound):
-        raise ValueError("for 'Gt', 'Lt' operators, the value must be an integer")
+        told = "for 'Gt', 'Lt' operators, the value must be an integer"
+        raise ValueError(f'{_IN_REQUIREMENT}values[0]: Invalid value: "{bound}": {told}')
     return frozenset({bound})
 
 
 def _set(tokens: _Tokens) -> frozenset[str]:
-    tokens.expect("(")
+    tokens.expect("'('", "(")
     values: set[str] = set()
     while True:
         if tokens.peek() in {",", ")"}:
             values.add("")
         else:
             values.add(_value(tokens.take()))
-        if tokens.expect(",", ")") == ")":
+        if tokens.expect("',' or ')'", ",", ")") == ")":
             return frozenset(values)
 
 
 def _key(text: str) -> str:
     if not _KEY.fullmatch(text):
-        raise ValueError(f"found '{text}', expected: !, identifier, or 'end of string'")
+        raise ValueError(f'{_IN_REQUIREMENT}<nil>: Invalid value: "{text}": {QUALIFIED_TOLD}')
     return text
 
 
 def _value(text: str) -> str:
     if not _VALUE.fullmatch(text):
-        raise ValueError(f"invalid label value: {text!r}")
+        raise ValueError(f'{_IN_REQUIREMENT}values[0]: Invalid value: "{text}": {VALUE_TOLD}')
     return text
 
 

@@ -18,9 +18,11 @@ from aiohttp import web
 
 from proxy.demo.access import ClusterAccess
 from proxy.demo.cluster import bootstrap
-from proxy.demo.cluster.builtin import STORED
+from proxy.demo.cluster.builtin import REVIEWS, STORED
+from proxy.demo.cluster.calls import Call, Reply, Stream
 from proxy.demo.cluster.codecs import WRITABLE, write_json
-from proxy.demo.cluster.endpoints import Call, Endpoints, Reply, Stream
+from proxy.demo.cluster.endpoints import Endpoints
+from proxy.demo.cluster.gate import Gate
 from proxy.demo.cluster.registry import Registry
 from proxy.demo.cluster.requests import parse
 from proxy.demo.cluster.resources import Table, from_definitions
@@ -53,12 +55,14 @@ class EmbeddedCluster:
     def __init__(self, directory: Path, port: int = 0, *, definitions: Path = _DEFINITIONS) -> None:
         self._directory = directory
         self._port = port
-        table = Table((*STORED, *from_definitions(_load_definitions(definitions))))
+        stored = Table((*STORED, *from_definitions(_load_definitions(definitions))))
+        table = Table((*stored.rows, *REVIEWS))
         self._store = Store()
-        registry = Registry(self._store, table, _now)
+        registry = Registry(self._store, stored, _now)
         bootstrap.fill(registry)
         self._tokens = Tokens(self._store)
-        self._endpoints = Endpoints(registry, table, self._tokens, _now)
+        self._gate = Gate(self._store, table, self._tokens, _now)
+        self._endpoints = Endpoints(registry, table, self._gate, self._tokens, _now)
         self._runner: web.ServerRunner | None = None
         self._stopping = False
         self._proxy_requests = 0
@@ -106,24 +110,23 @@ class EmbeddedCluster:
         warnings: list[str] = []
         try:
             answer = await self._answer(request, warnings)
-            if isinstance(answer, Stream):
-                return await self._stream(request, answer, headers)
         except ApiError as exc:
             answer = Reply(exc.code, exc.status())
-        except Exception:  # noqa: BLE001 # a fault in one request is its 500, not the connection's end
+        except Exception:  # noqa: BLE001 # a fault in one request is its 500, as upstream's is
             _log.exception("%s %s failed", request.method, request.path)
-            answer = Reply(
-                500, internal("an error on the server has prevented the request").status()
-            )
+            told = internal("an error on the server has prevented the request from succeeding")
+            answer = Reply(told.code, told.status())
+        if isinstance(answer, Stream):
+            return await self._stream(request, answer, headers)
         return _response(answer, headers, warnings)
 
     async def _answer(self, request: web.BaseRequest, warnings: list[str]) -> Reply | Stream:
-        user = self._endpoints.authenticate(request.headers.get("Authorization", ""))
+        user = self._gate.authenticate(request.headers.get("Authorization", ""))
         if user.name == _PROXY_USER:
             self._proxy_requests += 1
-        user = self._endpoints.impersonate(user, list(request.headers.items()))
+        user = self._gate.impersonate(user, list(request.headers.items()))
         info = parse(request.method, request.raw_path)
-        self._endpoints.authorize(user, info)
+        self._gate.authorize(user, info)
         return self._endpoints.answer(
             Call(
                 info,

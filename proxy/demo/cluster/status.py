@@ -81,7 +81,7 @@ def not_found(resource: "Resource", name: str) -> ApiError:
 
 
 def no_such_resource() -> ApiError:
-    """A path that leads to no resource, for callers that understand a Status."""
+    """A resource that a built-in group does not have."""
     message = "the server could not find the requested resource"
     return ApiError(404, "NotFound", message, {})
 
@@ -158,6 +158,12 @@ def method_not_allowed() -> ApiError:
 def not_acceptable(accepted: Sequence[str]) -> ApiError:
     """No form the caller accepts."""
     message = f"only the following media types are accepted: {', '.join(accepted)}"
+    return ApiError(406, "NotAcceptable", message)
+
+
+def misfit(form: str, what: str) -> ApiError:
+    """A form that what was asked for cannot take."""
+    message = f"you requested {form}, but the requested object is {what}"
     return ApiError(406, "NotAcceptable", message)
 
 

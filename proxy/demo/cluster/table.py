@@ -21,57 +21,68 @@ from proxy.demo.cluster.builtin import (
     SERVICE_ACCOUNTS,
 )
 from proxy.demo.cluster.codecs import Form
-from proxy.demo.cluster.objects import Object, metadata, parse_timestamp
+from proxy.demo.cluster.objects import Object, dotted, metadata, parse_timestamp
 from proxy.demo.cluster.resources import Column, Resource
+from proxy.demo.cluster.status import misfit
+
+Compute = Callable[[Object, datetime], Any]
+"""Works out a cell of a built-in kind at a moment."""
+
+_Shown = tuple[Column, Compute]
 
 _NAME = Column("Name", "string", ".metadata.name", format="name")
-_AGE = Column("Age", "date", ".metadata.creationTimestamp")
-_CREATED = Column("Created At", "string", ".metadata.creationTimestamp")
-_ROLE = Column("Role", "string", "")
 
 
-def _count(*fields: str) -> Callable[[Object], Any]:
-    return lambda obj: sum(len(obj.get(field) or ()) for field in fields)
+def _created(obj: Object, _now: datetime) -> Any:
+    return metadata(obj).get("creationTimestamp")
 
 
-def _role(obj: Object) -> str:
-    return f"{obj['roleRef']['kind']}/{obj['roleRef']['name']}"
+def _field(path: str) -> Compute:
+    return lambda obj, _now: dotted(obj, path)
 
 
-def _subjects(kind: str) -> Callable[[Object], str]:
+def _count(*fields: str) -> Compute:
+    return lambda obj, _now: sum(len(obj.get(field) or ()) for field in fields)
+
+
+def _role(obj: Object, _now: datetime) -> str:
+    reference = obj.get("roleRef") or {}
+    return f"{reference.get('kind', '')}/{reference.get('name', '')}"
+
+
+def _subjects(kind: str) -> Compute:
     def named(subject: Object) -> str:
         prefix = f"{subject.get('namespace', '')}/" if kind == "ServiceAccount" else ""
         return prefix + str(subject["name"])
 
-    return lambda obj: ", ".join(
+    return lambda obj, _now: ", ".join(
         named(subject) for subject in obj.get("subjects") or () if subject["kind"] == kind
     )
 
 
-_BINDING: tuple[tuple[Column, Callable[[Object], Any] | None], ...] = (
-    (_ROLE, _role),
-    (_AGE, None),
+_AGE: _Shown = (Column("Age", "string", ""), lambda obj, now: _age(_created(obj, now) or "", now))
+_CREATED: _Shown = (Column("Created At", "date", ""), _created)
+_BINDING: tuple[_Shown, ...] = (
+    (Column("Role", "string", ""), _role),
+    _AGE,
     (Column("Users", "string", "", priority=1), _subjects("User")),
     (Column("Groups", "string", "", priority=1), _subjects("Group")),
     (Column("ServiceAccounts", "string", "", priority=1), _subjects("ServiceAccount")),
 )
-_BUILTIN: Mapping[tuple[str, str], tuple[tuple[Column, Callable[[Object], Any] | None], ...]] = {
-    NAMESPACES.group_resource: ((Column("Status", "string", ".status.phase"), None), (_AGE, None)),
+_BUILTIN: Mapping[tuple[str, str], tuple[_Shown, ...]] = {
+    NAMESPACES.group_resource: ((Column("Status", "string", ""), _field("status.phase")), _AGE),
     SECRETS.group_resource: (
-        (Column("Type", "string", ".type"), None),
+        (Column("Type", "string", ""), _field("type")),
         (Column("Data", "string", ""), _count("data")),
-        (_AGE, None),
+        _AGE,
     ),
     CONFIG_MAPS.group_resource: (
         (Column("Data", "string", ""), _count("data", "binaryData")),
-        (_AGE, None),
+        _AGE,
     ),
-    SERVICE_ACCOUNTS.group_resource: (
-        (Column("Secrets", "string", ""), _count("secrets")),
-        (_AGE, None),
-    ),
-    ROLES.group_resource: ((_CREATED, None),),
-    CLUSTER_ROLES.group_resource: ((_CREATED, None),),
+    SERVICE_ACCOUNTS.group_resource: (_AGE,),
+    ROLES.group_resource: (_CREATED,),
+    CLUSTER_ROLES.group_resource: (_CREATED,),
     ROLE_BINDINGS.group_resource: _BINDING,
     CLUSTER_ROLE_BINDINGS.group_resource: _BINDING,
 }
@@ -88,20 +99,32 @@ class View:
     now: datetime
 
     def one(self, obj: Object) -> Object:
-        """Show an object."""
+        """Show an object.
+
+        Raises:
+            ApiError: it was asked for as a list.
+        """
         match self.form.kind:
             case "Table":
                 return self.table([obj], {"resourceVersion": _version(obj)})
             case "PartialObjectMetadata":
                 return self._partial(obj)
+            case "PartialObjectMetadataList":
+                raise misfit(self.form.kind, "not a list")
             case _:
                 return obj
 
     def many(self, items: list[Object], meta: Object) -> Object:
-        """Show a list."""
+        """Show a list.
+
+        Raises:
+            ApiError: it was asked for as one object.
+        """
         match self.form.kind:
             case "Table":
                 return self.table(items, meta)
+            case "PartialObjectMetadata":
+                raise misfit(self.form.kind, "a list")
             case "PartialObjectMetadataList":
                 return {
                     "kind": "PartialObjectMetadataList",
@@ -110,13 +133,24 @@ class View:
                     "items": [self._partial(obj) for obj in items],
                 }
             case _:
-                return {
-                    "apiVersion": self.resource.api_version,
-                    "items": items,
-                    "kind": self.resource.kind_of_list,
-                    # Lists of custom resources always say where they go on.
-                    "metadata": {"continue": "", **meta} if self.resource.custom else meta,
-                }
+                return self._list(items, meta)
+
+    def _list(self, items: list[Object], meta: Object) -> Object:
+        if self.resource.custom:
+            # Lists of custom resources always say where they go on.
+            meta = {"continue": "", **meta}
+        else:
+            # Items of built-in kinds leave out what the list's own kind says.
+            items = [
+                {key: value for key, value in obj.items() if key not in {"apiVersion", "kind"}}
+                for obj in items
+            ]
+        return {
+            "apiVersion": self.resource.api_version,
+            "items": items,
+            "kind": self.resource.kind_of_list,
+            "metadata": meta,
+        }
 
     def event(self, obj: Object, *, first: bool) -> Object:
         """Show the object of a watch event; only the first Table says its columns."""
@@ -148,20 +182,17 @@ class View:
             "rows": [self._row(obj, columns) for obj in items],
         }
 
-    def _columns(self) -> list[tuple[Column, Callable[[Object], Any] | None]]:
-        known = _BUILTIN.get(self.resource.group_resource)
-        own = known or tuple((column, None) for column in self.resource.columns)
-        return [(_NAME, None), *(own or ((_AGE, None),))]
+    def _columns(self) -> list[_Shown]:
+        own = _BUILTIN.get(self.resource.group_resource)
+        if own is None:
+            own = tuple((column, _printer(column)) for column in self.resource.columns)
+        return [(_NAME, _field("metadata.name")), *own]
 
-    def _row(
-        self, obj: Object, columns: list[tuple[Column, Callable[[Object], Any] | None]]
-    ) -> Object:
-        cells = [
-            compute(obj) if compute else _cell(obj, column, self.now) for column, compute in columns
-        ]
+    def _row(self, obj: Object, columns: list[_Shown]) -> Object:
+        cells = [compute(obj, self.now) for _, compute in columns]
         match self.include:
             case "None":
-                return {"cells": cells}
+                return {"cells": cells, "object": None}
             case "Object":
                 return {"cells": cells, "object": obj}
             case _:
@@ -182,6 +213,11 @@ def _definition(column: Column) -> Object:
     }
 
 
+def _printer(column: Column) -> Compute:
+    """Work out cells as a CustomResourceDefinition's printer column says."""
+    return lambda obj, now: _cell(obj, column, now)
+
+
 def _cell(obj: Object, column: Column, now: datetime) -> Any:
     found = jsonpath.find(obj, column.path)
     if not found or found[0] is None:
@@ -199,6 +235,8 @@ def _cell(obj: Object, column: Column, now: datetime) -> Any:
 
 
 def _age(told: str, now: datetime) -> str:
+    if not told:
+        return "<unknown>"
     try:
         return human_duration(int((now - parse_timestamp(told)).total_seconds()))
     except ValueError:

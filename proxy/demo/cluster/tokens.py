@@ -8,10 +8,9 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from proxy.demo.cluster.builtin import SERVICE_ACCOUNTS
+from proxy.demo.cluster.builtin import SERVICE_ACCOUNTS, TOKEN_REQUESTS
 from proxy.demo.cluster.objects import Object, metadata, timestamp
 from proxy.demo.cluster.rbac import MASTERS, User
-from proxy.demo.cluster.resources import Resource
 from proxy.demo.cluster.status import invalid
 from proxy.demo.cluster.store import Key, Store
 from proxy.demo.cluster.validation import invalid as invalid_field
@@ -38,7 +37,7 @@ class Tokens:
         self._store = store
         self._issued: dict[str, _Issued] = {}
 
-    def request(self, account: Object, sent: Object, resource: Resource, now: datetime) -> Object:
+    def request(self, account: Object, sent: Object, now: datetime) -> Object:
         """Answer a TokenRequest for a service account.
 
         Raises:
@@ -48,7 +47,9 @@ class Tokens:
         seconds = spec.get("expirationSeconds", _DEFAULT_SECONDS)
         if seconds < _SHORTEST_SECONDS:
             told = "may not specify a duration less than 10 minutes"
-            raise invalid(resource, "", [invalid_field("spec.expirationSeconds", seconds, told)])
+            raise invalid(
+                TOKEN_REQUESTS, "", [invalid_field("spec.expirationSeconds", seconds, told)]
+            )
         meta = metadata(account)
         expires = now + timedelta(seconds=seconds)
         token = secrets.token_urlsafe(32)

@@ -28,12 +28,12 @@ _LABEL_TOLD = (
     "must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used "
     f"for validation is '{_LABEL}')"
 )
-_QUALIFIED_TOLD = (
+QUALIFIED_TOLD = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
     "with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
     f"validation is '{_QUALIFIED}')"
 )
-_VALUE_TOLD = (
+VALUE_TOLD = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
     "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  "
     f"or '12345', regex used for validation is '{_LABEL_VALUE}')"
@@ -130,7 +130,7 @@ def _qualified(key: str) -> Iterator[str]:
     if slash and not re.fullmatch(_SUBDOMAIN, prefix):
         yield f"prefix part {_SUBDOMAIN_TOLD}"
     if not re.fullmatch(_QUALIFIED, name):
-        yield _QUALIFIED_TOLD
+        yield QUALIFIED_TOLD
     if len(name) > 63:
         yield "name part must be no more than 63 bytes"
 
@@ -140,7 +140,7 @@ def _labels(labels: Mapping[str, Any]) -> Iterator[Cause]:
         for why in _qualified(key):
             yield invalid("metadata.labels", key, why)
         if isinstance(value, str) and not re.fullmatch(_LABEL_VALUE, value):
-            yield invalid("metadata.labels", value, _VALUE_TOLD)
+            yield invalid("metadata.labels", value, VALUE_TOLD)
         if isinstance(value, str) and len(value) > 63:
             yield invalid("metadata.labels", value, "must be no more than 63 bytes")
 

@@ -19,7 +19,9 @@ from proxy.demo.cluster.store import Change, ForgottenError, Store
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
 
-BOOKMARK_SECONDS = 30.0
+BOOKMARK_SECONDS = 60.0
+LAST_BOOKMARK_SECONDS = 2.0
+"""How long before its end a watch says how far it has come."""
 _DEFAULT_SECONDS = 1800
 _INITIAL_END = "k8s.io/initial-events-end"
 
@@ -47,23 +49,13 @@ def start(store: Store, options: ListOptions) -> Start:
     """Decide where a watch begins.
 
     Raises:
-        ApiError: the options contradict each other, or the past is forgotten (410).
+        ApiError: the options contradict each other, or ask for the future.
     """
     _check(options)
     found = version_number(store, options.version)
-    if options.send_initial is not None:
-        wanted = options.send_initial
-        begin = store.revision if wanted or not found else found
-        return _reachable(store, Start(begin, wanted, wanted and options.bookmarks), found)
-    if not found:
-        return Start(store.revision, initial=True, announce=False)
-    return _reachable(store, Start(found, initial=False, announce=False), found)
-
-
-def _reachable(store: Store, begin: Start, told: int) -> Start:
-    if begin.revision < store.oldest:
-        raise expired(f"too old resource version: {told} ({store.oldest})")
-    return begin
+    if options.send_initial is False or (found and options.send_initial is None):
+        return Start(found or store.revision, initial=False, announce=False)
+    return Start(store.revision, initial=True, announce=options.bookmarks)
 
 
 def _check(options: ListOptions) -> None:
@@ -108,8 +100,6 @@ class Watch:
                 yield event
             async for event in self._later(stopping):
                 yield event
-            if self._options.bookmarks:
-                yield self._bookmark()
         except ForgottenError:
             told = f"too old resource version: {self._position} ({self._store.oldest})"
             yield Event("ERROR", expired(told).status())
@@ -118,8 +108,10 @@ class Watch:
 
     async def _later(self, stopping: Callable[[], bool]) -> AsyncGenerator[Event, None]:
         clock = asyncio.get_running_loop().time
-        end = clock() + (self._options.timeout or _DEFAULT_SECONDS)
-        due = clock() + BOOKMARK_SECONDS
+        begun = clock()
+        end = begun + (self._options.timeout or _DEFAULT_SECONDS)
+        last = end - LAST_BOOKMARK_SECONDS
+        due = min(clock() + BOOKMARK_SECONDS, last)
         while not stopping() and clock() < end:
             self._changed.clear()
             for change in self._store.since(self._position):
@@ -127,9 +119,10 @@ class Watch:
                 found = self.translate(change)
                 if found is not None:
                     yield found
-            if self._options.bookmarks and clock() >= due:
-                due = clock() + BOOKMARK_SECONDS
-                yield self._bookmark()
+            if clock() >= due:
+                if self._options.bookmarks and begun < last:
+                    yield self._bookmark()
+                due = min(clock() + BOOKMARK_SECONDS, last) if clock() < last else end
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), max(0.0, min(end, due) - clock()))
 
@@ -142,7 +135,7 @@ class Watch:
             yield self._bookmark({_INITIAL_END: "true"})
 
     def _bookmark(self, annotations: Object | None = None) -> Event:
-        meta: Object = {"resourceVersion": str(self._position), "creationTimestamp": None}
+        meta: Object = {"resourceVersion": str(self._position)}
         if annotations:
             meta["annotations"] = annotations
         resource = self._target.resource
