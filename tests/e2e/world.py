@@ -8,6 +8,7 @@ The proxy is always the installed command, in a process of its own.
 import asyncio
 import http.client
 import json
+import math
 import os
 import shutil
 import signal
@@ -36,6 +37,9 @@ from tests.real.parts import KEYCLOAK
 
 PATIENCE = 30.0
 """Seconds within which whatever a test waits for must come."""
+
+RENEWED = 120.0
+"""Seconds for which a token is used; an issuer's live for five minutes."""
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "example"
 
@@ -129,6 +133,7 @@ class World:
         self.access: ClusterAccess
         self.iam: Iam
         self.proxy: ServedProxy
+        self._kubeconfigs: dict[str, tuple[str, float]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="world")
         self._stack = AsyncExitStack()
@@ -194,8 +199,11 @@ class World:
         return self.run(self.iam.access_token(name))
 
     def kubeconfig(self, name: str, account: str, namespace: str) -> Path:
-        """Write a kubeconfig that points at the proxy, with a token that was just issued."""
-        user = {"token": self.token(account)}
+        """Write a kubeconfig that points at the proxy, with a token in a file beside it."""
+        self._kubeconfigs[name] = (account, time.monotonic())
+        token_file = self.directory / f"{name}.token"
+        files.write(token_file, self.token(account))
+        user = {"tokenFile": str(token_file)}
         text = files.kubeconfig(
             self.proxy.url, self.directory / "proxy-ca.crt", user, name=name, namespace=namespace
         )
@@ -206,7 +214,11 @@ class World:
     def kubectl(
         self, who: str, *arguments: str, stdin: str | None = None, program: str = "kubectl"
     ) -> "subprocess.CompletedProcess[str]":
-        """Run kubectl as `blue`, `red`, `auditor` or `admin`."""
+        """Run kubectl as `blue`, `red`, `auditor` or `admin`, with a token that lives on."""
+        account, issued = self._kubeconfigs.get(who, ("", math.inf))
+        if issued < time.monotonic() - RENEWED:
+            self._kubeconfigs[who] = (account, time.monotonic())
+            files.write(self.directory / f"{who}.token", self.token(account))
         return subprocess.run(
             [program, f"--kubeconfig={self.directory / who}.kubeconfig", *arguments],
             input=stdin,
