@@ -9,7 +9,7 @@ parses renders to the same bytes.
 import re
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
-from typing import Final
+from typing import Final, assert_never
 from urllib.parse import quote_plus, unquote_plus
 
 from proxy.core import wire
@@ -269,6 +269,8 @@ def render(info: RequestInfo) -> str:
             path = review.value
         case ResourceRequest():
             path = _render_resource(info)
+        case _:
+            assert_never(info)
     if not info.parameters:
         return path
     return f"{path}?{'&'.join(f'{p.key}={p.raw}' for p in info.parameters)}"

@@ -8,7 +8,7 @@ same Audit-ID is found in both. Bodies, headers and tokens never enter.
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, assert_never
 
 from proxy.core import attributes
 from proxy.core.attributes import RequestInfo, ResourceRequest
@@ -108,6 +108,8 @@ def _annotations(trail: Trail) -> dict[str, str]:
             reason = f"{reason}; {rule.origin}" if rule else reason
         case None:
             decision, reason = "forbid", trail.message
+        case _:
+            assert_never(trail.decision)
     return {"authorization.k8s.io/decision": decision, "authorization.k8s.io/reason": reason}
 
 

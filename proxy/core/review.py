@@ -16,7 +16,7 @@ from proxy.core.attributes import (
     Verb,
 )
 from proxy.core.body import Object
-from proxy.core.entitlement import Allow, Deny, authorize
+from proxy.core.entitlement import Deny, authorize
 from proxy.core.identity import Identity
 from proxy.core.narrowing import Call
 from proxy.core.policy import RuleSet
@@ -95,11 +95,10 @@ def _access(identity: Identity, spec: Object, rules: RuleSet) -> Object:
         return {"allowed": False, "reason": attributes.NOT_SERVED}
     reasons = []
     for request in asked:
-        match authorize(identity, request, rules):
-            case Deny(reason=reason):
-                return {"allowed": False, "reason": reason}
-            case Allow(reason=reason):
-                reasons.append(reason)
+        decision = authorize(identity, request, rules)
+        if isinstance(decision, Deny):
+            return {"allowed": False, "reason": decision.reason}
+        reasons.append(decision.reason)
     return {"allowed": True, "reason": "; ".join(dict.fromkeys(reasons))}
 
 

@@ -1,5 +1,7 @@
 """May they: a denial wins, no match is a denial, and discovery is for everybody."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,12 @@ def test_an_allow_carries_identity_request_and_the_rule_that_made_it() -> None:
     assert isinstance(decision, Allow)
     assert (decision.identity, decision.request, decision.rules) == (ALICE, request, (grant,))
     assert decision.reason == "blue.yaml:8 blue spec.allow[0]"
+
+
+def test_an_allow_is_made_by_deciding_alone() -> None:
+    forged: Any = Allow
+    with pytest.raises(TypeError, match="authorize"):
+        forged(object(), ALICE, resource("GET", CLAIMS), ())
 
 
 def test_no_rule_is_a_denial() -> None:

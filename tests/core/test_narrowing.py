@@ -1,6 +1,7 @@
 """What goes upstream: what was allowed, rendered anew, and nothing of the client's besides."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -202,6 +203,12 @@ def test_an_accept_sent_in_pieces_is_one() -> None:
 def test_a_user_agent_goes_on_if_it_is_a_plain_one(agent: str, sent: str) -> None:
     forwarded = narrowing.forward(call("GET", CLAIMS, ("User-Agent", agent)))
     assert header(forwarded, "User-Agent") == sent
+
+
+def test_a_request_is_made_by_narrowing_alone() -> None:
+    forged: Any = UpstreamRequest
+    with pytest.raises(TypeError, match="narrowing"):
+        forged(object(), "GET", "/", ())
 
 
 # Secrets.

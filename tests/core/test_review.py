@@ -7,14 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.core import protobuf, review
 from proxy.core.attributes import HOSTCLAIMS, SECRETS, Review, Verb
 from proxy.core.errors import BadRequest, NotAcceptable, UnsupportedMediaType
 from proxy.core.policy import Effect, RuleSet
 from tests.core.asking import ALL_OF_BLUE, JSON, call, play, rule
+from tests.identities import make_identity
 
 
-def ask(review: Review, spec: Any, rules: RuleSet = ALL_OF_BLUE, **fields: Any) -> Any:
-    asked = call("POST", review.value, JSON, body={"spec": spec, **fields})
+def ask(asked_for: Review, spec: Any, rules: RuleSet = ALL_OF_BLUE, **fields: Any) -> Any:
+    asked = call("POST", asked_for.value, JSON, body={"spec": spec, **fields})
     played = play(asked, rules=rules)
     assert played.reply.code == 201
     return json.loads(played.reply.body)
@@ -178,11 +180,25 @@ def test_whoami_is_the_identity_as_it_was_verified() -> None:
     assert "spec" not in found
 
 
-@pytest.mark.parametrize("review", list(Review))
+def test_whoami_names_the_client_if_there_is_one() -> None:
+    info = review.user_info(make_identity(client="capm3"))
+    assert info["extra"]["hostclaim-proxy.metal3.io/client"] == ["capm3"]
+
+
+def test_a_review_may_come_as_protobuf() -> None:
+    spec = {"resourceAttributes": {"namespace": "blue", "verb": "get", "resource": "secrets"}}
+    message = protobuf._CLASSES["SelfSubjectAccessReview"](spec=spec)
+    body = protobuf.encode(message, "SelfSubjectAccessReview", "authorization.k8s.io/v1")
+    media_type = ("Content-Type", "application/vnd.kubernetes.protobuf")
+    played = play(call("POST", Review.ACCESS.value, media_type, body=body))
+    assert json.loads(played.reply.body)["status"]["allowed"] is True
+
+
+@pytest.mark.parametrize("kind", list(Review))
 @pytest.mark.parametrize("wrong", [{"kind": "TokenReview"}, {"apiVersion": "v1"}, {"kind": 1}])
-def test_a_body_of_another_kind_is_refused(review: Review, wrong: dict[str, Any]) -> None:
+def test_a_body_of_another_kind_is_refused(kind: Review, wrong: dict[str, Any]) -> None:
     spec = {"spec": {"namespace": "blue"}}
-    played = play(call("POST", review.value, JSON, body=spec | wrong))
+    played = play(call("POST", kind.value, JSON, body=spec | wrong))
     assert isinstance(played.refused, BadRequest)
 
 
