@@ -3,9 +3,8 @@ r"""Kubernetes' protobuf: read what typed clients send, and amend it without los
 kubectl's typed commands and controller-runtime write Secrets and reviews as
 `application/vnd.kubernetes.protobuf`: the bytes `k8s\0`, then a
 `runtime.Unknown` that wraps the object (apimachinery,
-`runtime/serializer/protobuf`). The messages below hold the few fields that
-matter here, with the numbers of the API's published `generated.proto`; what
-they do not name is kept by the library and written back.
+`runtime/serializer/protobuf`). The messages below have the numbers of the
+API's published `generated.proto`; what is only carried along is bytes.
 """
 
 from typing import Any, Final
@@ -13,7 +12,6 @@ from typing import Any, Final
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
-from google.protobuf.unknown_fields import UnknownFieldSet
 
 from proxy.core.body import Object
 from proxy.core.errors import BadRequest, UnsupportedMediaType
@@ -29,7 +27,8 @@ _Int64: Final = _Field.TYPE_INT64
 
 # Message -> field -> (number, type). A type is a scalar, the name of another
 # message, or either in a list, which means repeated. Maps are spelt out as
-# repeated entries, which is what they are on the wire.
+# repeated entries, which is what they are on the wire. A message that is not
+# looked into is bytes, which is what it is on the wire, too.
 _MESSAGES: Final[dict[str, dict[str, tuple[int, Any]]]] = {
     "Unknown": {
         "typeMeta": (1, "TypeMeta"),
@@ -41,11 +40,29 @@ _MESSAGES: Final[dict[str, dict[str, tuple[int, Any]]]] = {
     "Label": {"key": (1, _String), "value": (2, _String)},
     "ObjectMeta": {
         "name": (1, _String),
+        "generateName": (2, _String),
         "namespace": (3, _String),
+        "selfLink": (4, _String),
+        "uid": (5, _String),
         "resourceVersion": (6, _String),
+        "generation": (7, _Int64),
+        "creationTimestamp": (8, _Bytes),
+        "deletionTimestamp": (9, _Bytes),
+        "deletionGracePeriodSeconds": (10, _Int64),
         "labels": (11, ["Label"]),
+        "annotations": (12, [_Bytes]),
+        "ownerReferences": (13, [_Bytes]),
+        "finalizers": (14, [_Bytes]),
+        "clusterName": (15, _String),
+        "managedFields": (17, [_Bytes]),
     },
-    "Secret": {"metadata": (1, "ObjectMeta"), "type": (3, _String)},
+    "Secret": {
+        "metadata": (1, "ObjectMeta"),
+        "data": (2, [_Bytes]),
+        "type": (3, _String),
+        "stringData": (4, [_Bytes]),
+        "immutable": (5, _Bool),
+    },
     "Preconditions": {"uid": (1, _String), "resourceVersion": (2, _String)},
     "DeleteOptions": {
         "gracePeriodSeconds": (1, _Int64),
@@ -86,15 +103,15 @@ def decode(body: bytes, kind: str, api_versions: frozenset[str]) -> Any:
 
     Raises:
         BadRequest: it is not an envelope, or not around such an object.
+        UnsupportedMediaType: the envelope says that it wraps another encoding.
     """
     if not body.startswith(_MAGIC):
         raise BadRequest("the body does not begin as Kubernetes' protobuf does")
     envelope = _parse("Unknown", body.removeprefix(_MAGIC))
-    if text(envelope.typeMeta, "apiVersion") not in api_versions or (
-        text(envelope.typeMeta, "kind") != kind
-    ):
+    found = envelope.typeMeta
+    if found.kind != kind or found.apiVersion not in api_versions:
         raise BadRequest(f"the body must be a {kind} of {' or '.join(sorted(api_versions))}")
-    if text(envelope, "contentEncoding") or text(envelope, "contentType"):
+    if envelope.contentEncoding or envelope.contentType:
         raise UnsupportedMediaType("an envelope around another encoding is not served")
     return _parse(kind, envelope.raw)
 
@@ -115,35 +132,50 @@ def as_object(message: Any) -> Object:
     Raises:
         UnsupportedMediaType: it has a field that we do not know, and whose
             meaning would be lost.
-        BadRequest: a string is not UTF-8.
     """
-    if len(UnknownFieldSet(message)):
-        raise UnsupportedMediaType("the body has fields that are only read in JSON")
-    try:
-        return MessageToDict(message)
-    except ValueError as exc:
-        raise BadRequest("the body holds a string that is not UTF-8") from exc
+    refuse_unknown(message)
+    found: Object = MessageToDict(message)
+    # Protobuf's own JSON writes 64-bit numbers as strings, Kubernetes' does not.
+    return found | {
+        field.json_name: value for field, value in message.ListFields() if field.type == _Int64
+    }
 
 
-def text(message: Any, field: str) -> str:
-    """A string field of a message, or the empty string.
+def refuse_unknown(message: Any) -> None:
+    """Refuse a message with a field that we do not know, for another reader may know it.
+
+    gogo, the apiserver's reader, cuts a field's number to 32 bits, so a `type`
+    can be written as a field that is none to a library here.
 
     Raises:
-        BadRequest: it is not UTF-8.
+        UnsupportedMediaType: it has one.
     """
-    try:
-        return str(getattr(message, field))
-    except UnicodeDecodeError as exc:
-        raise BadRequest(f"{field} is not UTF-8") from exc
+    known = type(message)()
+    known.CopyFrom(message)
+    known.DiscardUnknownFields()
+    if known.ByteSize() != message.ByteSize():
+        raise UnsupportedMediaType("the body has fields that are only read in JSON")
 
 
 def _parse(name: str, data: bytes) -> Any:
     message = _CLASSES[name]()
     try:
         message.ParseFromString(data)
-    except DecodeError as exc:
+    except (DecodeError, ValueError) as exc:
         raise BadRequest("the body is not protobuf as its envelope says") from exc
+    _check_text(message)
     return message
+
+
+def _check_text(message: Any) -> None:
+    """Refuse a string that is not UTF-8, which this library would hand out as bytes."""
+    for field, found in message.ListFields():
+        values = found if field.is_repeated else [found]
+        for value in values:
+            if field.type == _Field.TYPE_MESSAGE:
+                _check_text(value)
+            elif field.type == _Field.TYPE_STRING and not isinstance(value, str):
+                raise BadRequest(f"{field.name} is not UTF-8")
 
 
 def _classes() -> dict[str, Any]:

@@ -56,10 +56,11 @@ class _ProtobufSecret:
     def __init__(self, written: bytes) -> None:
         self._message: Any = protobuf.decode(written, "Secret", frozenset({"v1"}))
         metadata = self._message.metadata
-        self.namespace = protobuf.text(metadata, "namespace")
-        self.name = protobuf.text(metadata, "name")
-        self.resource_version = protobuf.text(metadata, "resourceVersion")
-        self.type = protobuf.text(self._message, "type")
+        protobuf.refuse_unknown(self._message)
+        self.namespace = metadata.namespace
+        self.name = metadata.name
+        self.resource_version = metadata.resourceVersion
+        self.type = self._message.type
 
     def stamped(self, resource_version: str) -> bytes:
         amended = type(self._message)()
