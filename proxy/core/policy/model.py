@@ -1,0 +1,231 @@
+"""What an admin writes: the format of a document, for the proxy and for editors.
+
+Nothing is read loosely: no unknown field, and no value of another type.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core.core_schema import WithDefaultSchema
+
+from proxy.core.attributes import Verb
+from proxy.core.policy import subjects, values
+from proxy.core.policy.faults import Fault, ticked
+from proxy.core.policy.located import Path
+from proxy.core.policy.rules import PLURALS, ROLES, Permission, product
+from proxy.core.policy.subjects import SubjectKind
+
+API_VERSION: Final = "hostclaim-proxy.metal3.io/v1alpha1"
+KIND: Final = "AccessPolicy"
+
+
+class Model(BaseModel):
+    """A mapping of a document. Optional fields are empty where they are left out."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        use_attribute_docstrings=True,
+    )
+
+    @classmethod
+    def contradictions(cls, given: Collection[str]) -> Iterator[Fault]:  # noqa: ARG003 - a default
+        """What is wrong with these fields being given together, whatever their values."""
+        yield from ()
+
+
+class Subject(Model):
+    """Somebody: an issuer, and one of the other fields."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [kind.value]} for kind in SubjectKind]}
+    )
+
+    issuer: values.Text
+    """The issuer's name in the configuration of the proxy."""
+    group: values.Text = ""
+    """A group in the token, exactly; Keycloak's are paths such as `/tenants/blue`."""
+    user: values.Text = ""
+    """A username."""
+    client: values.Text = ""
+    """The OAuth client that a token was issued to."""
+    service_account: values.ServiceAccount = ""
+    """NAMESPACE/NAME of a service account; its issuer is a management cluster."""
+    everyone: values.Yes = False
+    """Everyone of the issuer."""
+
+    @classmethod
+    def contradictions(cls, given: Collection[str]) -> Iterator[Fault]:
+        """There is one name for somebody."""
+        kinds = [kind for kind in SubjectKind if kind in given]
+        if len(kinds) != 1:
+            message = f"has {ticked(kinds, ' and ')}" if kinds else "names nobody"
+            yield Fault(message, f"give one of {ticked(SubjectKind, ', ')}")
+
+    def compiled(self) -> subjects.Subject:
+        """What the index knows it by."""
+        [name] = self.model_fields_set - {"issuer"}
+        kind = SubjectKind(to_camel(name))
+        value = "" if kind is SubjectKind.EVERYONE else getattr(self, name)
+        return subjects.Subject(self.issuer, kind, value)
+
+
+_ROLE_ALONE: Final[JsonDict] = {
+    "not": {"required": ["role"], "anyOf": [{"required": ["resources"]}, {"required": ["verbs"]}]}
+}
+
+
+class Statement(Model):
+    """Permissions in namespaces: a role, or resources and verbs. What is left out adds nothing."""
+
+    namespaces: values.List[values.Namespace] = ()
+    """Exact names, beginnings such as `blue-*`, or `*`."""
+    role: values.Role = None
+    """A set of permissions: `viewer` reads hostclaims, `editor` writes them and secrets."""
+    resources: values.List[values.Plural] = ()
+    """Instead of a role."""
+    verbs: values.List[values.Verb] = ()
+    """Instead of a role. `deletecollection` is in none, it is given by name."""
+
+    @classmethod
+    def contradictions(cls, given: Collection[str]) -> Iterator[Fault]:
+        """A role says it all."""
+        explicit = [name for name in ("resources", "verbs") if name in given]
+        if "role" in given and explicit:
+            message = f"has `role` and {ticked(explicit, ' and ')}"
+            yield Fault(message, "give a role, or resources and verbs")
+
+    def permissions(self) -> frozenset[Permission]:
+        """What the statement is about."""
+        return ROLES[self.role] if self.role else product(self.resources, self.verbs)
+
+
+class Grant(Statement):
+    """What the subjects may do, and in which namespaces."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            **_ROLE_ALONE,
+            "allOf": [
+                {"anyOf": [{"required": ["namespaces"]}, {"required": ["namespacesFromClaim"]}]},
+                {"anyOf": [{"required": ["role"]}, {"required": ["resources", "verbs"]}]},
+            ],
+        }
+    )
+
+    namespaces_from_claim: values.Text = ""
+    """A claim of the token that lists names of namespaces; `namespaces` bound it."""
+
+    @classmethod
+    def contradictions(cls, given: Collection[str]) -> Iterator[Fault]:
+        """It says what is granted, and where."""
+        yield from super().contradictions(given)
+        if not {"namespaces", "namespacesFromClaim"}.intersection(given):
+            yield Fault("names no namespace", "give `namespaces` or `namespacesFromClaim`")
+        if "role" not in given and not {"resources", "verbs"}.issubset(given):
+            yield Fault("grants nothing", "give a role, or resources and verbs")
+
+
+class Denial(Statement):
+    """What the subjects may not do, whoever grants it.
+
+    Its namespaces never come from a claim: a token without the claim would lift it.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_ROLE_ALONE)
+
+    namespaces: values.List[values.Namespace]
+    """Exact names, beginnings such as `blue-*`, or `*`."""
+    resources: values.List[values.Plural] = PLURALS
+    """Only these resources. All, where left out."""
+    verbs: values.List[values.Verb] = tuple(Verb)
+    """Only these verbs. All, where left out."""
+
+
+class Spec(Model):
+    """Who may and may not do what."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["allow"]}, {"required": ["deny"]}]}
+    )
+
+    subjects: values.List[Subject]
+    """Whom the document concerns: everyone whom one of them fits."""
+    allow: values.List[Grant] = ()
+    """What they may do. What no document grants is refused."""
+    deny: values.List[Denial] = ()
+    """What they may not do, even where this or another document grants it."""
+
+    @classmethod
+    def contradictions(cls, given: Collection[str]) -> Iterator[Fault]:
+        """It grants or denies."""
+        if not {"allow", "deny"}.intersection(given):
+            yield Fault("neither grants nor denies anything", "give `allow` or `deny`")
+
+
+class Metadata(Model):
+    """What the document is called."""
+
+    name: values.Name
+    """Unique over all files; audit records and refusals name it."""
+    annotations: dict[str, str] = Field(default_factory=dict)
+    """Notes for people and tools. The proxy reads none of them."""
+
+
+class AccessPolicy(Model):
+    """Who may do what with HostClaims and their secrets, and in which namespaces."""
+
+    api_version: Annotated[
+        str, values.one_of("version", [API_VERSION]), values.schema(const=API_VERSION)
+    ]
+    """The version of this format."""
+    kind: Annotated[str, values.schema(const=KIND)]
+    """What the document is."""
+    metadata: Metadata
+    spec: Spec
+
+
+_MODELS: Final[Mapping[Path, type[Model]]] = {
+    (): AccessPolicy,
+    ("metadata",): Metadata,
+    ("spec",): Spec,
+    ("spec", "subjects"): Subject,
+    ("spec", "allow"): Grant,
+    ("spec", "deny"): Denial,
+}
+
+
+def model_at(path: Path) -> type[Model]:
+    """What the mapping at a path of a document is read as."""
+    return _MODELS[tuple(step for step in path if isinstance(step, str))]
+
+
+@cache
+def fields(model: type[Model]) -> tuple[str, ...]:
+    """The fields of a mapping as a document spells them."""
+    return tuple(to_camel(name) for name in model.model_fields)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a document, for editors."""
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        **AccessPolicy.model_json_schema(schema_generator=_GenerateSchema),
+    }
+
+
+class _GenerateSchema(GenerateJsonSchema):
+    """Without titles and defaults, which say nothing that is not there already."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - as inherited
+        return False
+
+    def default_schema(self, schema: WithDefaultSchema) -> dict[str, Any]:
+        return self.generate_inner(schema["schema"])

@@ -1,0 +1,148 @@
+"""What documents say: read and compiled, or every problem in them at once.
+
+All or none: rules come only from documents in which nothing is wrong.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from proxy.core.policy.faults import Fault, closest, suggestion, wrong_type
+from proxy.core.policy.located import Document, Path, Problem, dotted, shown
+from proxy.core.policy.model import KIND, AccessPolicy, Model, Statement, fields, model_at
+from proxy.core.policy.rules import Effect, Origin, Rule
+from proxy.core.policy.subjects import Entry, PolicySet
+
+
+def parse(documents: Iterable[Document]) -> PolicySet | tuple[Problem, ...]:
+    """Read documents, all or none.
+
+    Returns:
+        The rules; or every problem of every document, in the order of the files.
+    """
+    entries: list[Entry] = []
+    problems: list[Problem] = []
+    names: dict[str, str] = {}
+    for document in documents:
+        match _read(document):
+            case AccessPolicy() as policy:
+                entries += _compile(document, policy)
+            case faults:
+                problems += faults
+        problems += _doubled(document, names)
+    return tuple(problems) if problems else PolicySet(entries)
+
+
+def _compile(document: Document, policy: AccessPolicy) -> Iterator[Entry]:
+    subjects = tuple(subject.compiled() for subject in policy.spec.subjects)
+    for number, grant in enumerate(policy.spec.allow):
+        rule = _rule(document, policy.metadata.name, Effect.ALLOW, number, grant)
+        yield Entry(subjects, rule, grant.namespaces_from_claim)
+    for number, denial in enumerate(policy.spec.deny):
+        rule = _rule(document, policy.metadata.name, Effect.DENY, number, denial)
+        yield Entry(subjects, rule)
+
+
+def _rule(document: Document, name: str, effect: Effect, number: int, statement: Statement) -> Rule:
+    path = ("spec", effect.value, number)
+    origin = Origin(document.file, name, dotted(path), document.layout.value(path).line)
+    return Rule(origin, effect, statement.permissions(), statement.namespaces)
+
+
+def _doubled(document: Document, names: dict[str, str]) -> Iterator[Problem]:
+    """A name that an earlier document has; `names` says which one."""
+    match document.tree:
+        case {"metadata": {"name": str(name)}}:
+            path = ("metadata", "name")
+            if name in names:
+                fault = Fault(f"{shown(name)} is the name of {names[name]}", "choose another")
+                yield _problem(document, path, fault)
+            else:
+                names[name] = f"{document.file}:{document.layout.value(path).line}"
+
+
+def _read(document: Document) -> AccessPolicy | list[Problem]:
+    tree = document.tree
+    if not isinstance(tree, dict):
+        return [_problem(document, (), wrong_type("model_type", tree))]
+    if tree.get("kind") != KIND:
+        # Nothing else that could be said about another kind would help.
+        return [_problem(document, ("kind",), _not_ours(tree))]
+    problems = [_problem(document, *found) for found in _contradictions(tree)]
+    try:
+        policy = AccessPolicy.model_validate(tree)
+    except ValidationError as exc:
+        errors = exc.errors(include_url=False)
+        problems += [_explain(document, error) for error in errors if not _is_misspelt(error)]
+    else:
+        if not problems:
+            return policy
+    return sorted(problems, key=lambda problem: problem.position)
+
+
+def _not_ours(tree: Mapping[str, Any]) -> Fault:
+    match tree:
+        case {"kind": str(kind)}:
+            return Fault(f"unknown kind {shown(kind)}", f"write `kind: {KIND}`")
+        case {"kind": other}:
+            return wrong_type("string_type", other)
+    return Fault("is missing", f"write `kind: {KIND}`")
+
+
+def _contradictions(tree: Mapping[str, Any]) -> Iterator[tuple[Path, Fault]]:
+    """What is wrong with which fields are there, whether or not their values are right."""
+    for path, part in _parts(tree):
+        if isinstance(part, dict):
+            model = model_at(path)
+            yield from ((path, fault) for fault in model.contradictions(_meant(model, part)))
+
+
+def _parts(tree: Mapping[str, Any]) -> Iterator[tuple[Path, object]]:
+    """Whatever stands where a document has a mapping of its own."""
+    yield (), tree
+    yield ("metadata",), tree.get("metadata")
+    spec = tree.get("spec")
+    yield ("spec",), spec
+    for name in ("subjects", "allow", "deny"):
+        items = spec.get(name) if isinstance(spec, dict) else None
+        for number, item in enumerate(items if isinstance(items, list) else ()):
+            yield ("spec", name, number), item
+
+
+def _meant(model: type[Model], given: Iterable[str]) -> set[str]:
+    """The fields that are given, misspelt ones included: those are a problem of their own."""
+    known = fields(model)
+    return {name if name in known else closest(name, known) or name for name in given}
+
+
+def _is_misspelt(error: ErrorDetails) -> bool:
+    """Whether a field is missing only because it goes by a wrong name."""
+    *parent, name = error["loc"]
+    return error["type"] == "missing" and name in _meant(model_at(tuple(parent)), error["input"])
+
+
+def _explain(document: Document, error: ErrorDetails) -> Problem:
+    """Say in words of ours what pydantic found."""
+    path = error["loc"]
+    match error["type"]:
+        case "fault":
+            context = error["ctx"]
+            return _problem(document, path, Fault(context["message"], context["hint"]))
+        case "extra_forbidden":
+            *parent, name = path
+            fault = Fault(
+                f"unknown field {shown(str(name))}",
+                suggestion(str(name), fields(model_at(tuple(parent)))),
+            )
+            position = document.layout.key(path)
+            return Problem(document.file, position, dotted(parent), *fault)
+        case "missing":
+            return _problem(document, path, Fault("is missing", f"add `{path[-1]}: ...`"))
+        case other:
+            return _problem(document, path, wrong_type(other, error["input"]))
+
+
+def _problem(document: Document, path: Path, fault: Fault) -> Problem:
+    return Problem(document.file, document.layout.value(path), dotted(path), *fault)

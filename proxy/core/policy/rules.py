@@ -1,0 +1,144 @@
+"""What is granted where: permissions, roles, and the rules that concern one identity.
+
+A lookup costs the same however many rules there are, and cannot fail: no rule means no.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Final
+
+from proxy.core.attributes import HOSTCLAIMS, SECRETS, SERVED, Verb
+
+Permission = tuple[str, Verb]
+"""The plural of a resource and what may be done with it."""
+
+
+class Effect(StrEnum):
+    """What a rule does where it matches. A denial wins over any number of grants."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+class Role(StrEnum):
+    """A set of permissions with a name."""
+
+    VIEWER = "viewer"
+    EDITOR = "editor"
+
+
+_READ = (Verb.GET, Verb.LIST, Verb.WATCH)
+_WRITE = (Verb.CREATE, Verb.UPDATE, Verb.PATCH, Verb.DELETE)
+
+
+def product(plurals: Iterable[str], verbs: Collection[Verb]) -> frozenset[Permission]:
+    """Each of the verbs on each of the resources."""
+    return frozenset((plural, verb) for plural in plurals for verb in verbs)
+
+
+# As with Kubernetes' ClusterRole `view`, who may only look sees no secrets. Unlike
+# its `edit`, no role deletes whole collections: that is granted by name.
+ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
+    Role.VIEWER: product((HOSTCLAIMS.plural,), _READ),
+    Role.EDITOR: product((HOSTCLAIMS.plural, SECRETS.plural), _READ + _WRITE),
+}
+PLURALS: Final = tuple(resource.plural for resource in SERVED)
+"""Every resource that a rule can name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a rule was written: shown in audit records and refusals' details.
+
+    `document` is its `metadata.name`; `path` is the field in it, such as
+    `spec.allow[0]`; `line` counts from 1.
+    """
+
+    file: str
+    document: str
+    path: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} {self.document} {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One grant or denial: these permissions in these namespaces.
+
+    A namespace is an exact name, a prefix such as `blue-*`, or `*`.
+    """
+
+    origin: Origin
+    effect: Effect
+    permissions: frozenset[Permission]
+    # A claim may list thousands; a rule is told from others by its origin.
+    namespaces: tuple[str, ...] = field(hash=False)
+
+
+class RuleSet:
+    """The rules that concern one identity. Asking cannot fail, and no rule means no."""
+
+    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        self._index: dict[Effect, dict[str, list[Rule]]] = {effect: {} for effect in Effect}
+        for rule in rules:
+            index = self._index[rule.effect]
+            for pattern in rule.namespaces:
+                kept = index.setdefault(pattern, [])
+                # INVARIANT: each rule kept adds a permission to those before it, so
+                # there are at most as many as there are permissions, and a lookup
+                # costs the same however many rules name one namespace.
+                if not kept or not rule.permissions <= _union(kept):
+                    kept.append(rule)
+
+    def matching(self, effect: Effect, resource: str, verb: Verb, namespace: str) -> Rule | None:
+        """A rule with this effect on the request: the one with the closest pattern.
+
+        `resource` is a plural. Whoever decides asks for a denial first.
+        """
+        index = self._index[effect]
+        for pattern in covering(namespace):
+            for rule in index.get(pattern, ()):
+                if (resource, verb) in rule.permissions:
+                    return rule
+        return None
+
+    def permissions(self, namespace: str) -> frozenset[Permission]:
+        """All that may be done in a namespace, denials taken off."""
+        return self._reach(Effect.ALLOW, namespace) - self._reach(Effect.DENY, namespace)
+
+    def namespaces(self) -> tuple[str, ...]:
+        """Names and patterns of namespaces in which anything is allowed, sorted."""
+        return self._namespaces
+
+    @cached_property
+    def _namespaces(self) -> tuple[str, ...]:
+        patterns = sorted(self._index[Effect.ALLOW])
+        if not self._index[Effect.DENY]:
+            return tuple(patterns)
+        return tuple(pattern for pattern in patterns if self.permissions(pattern))
+
+    def _reach(self, effect: Effect, pattern: str) -> frozenset[Permission]:
+        """The permissions of all rules that hold in the whole of a pattern."""
+        index = self._index[effect]
+        return _union(rule for wider in covering(pattern) for rule in index.get(wider, ()))
+
+
+def _union(rules: Iterable[Rule]) -> frozenset[Permission]:
+    return frozenset[Permission]().union(*(rule.permissions for rule in rules))
+
+
+def covering(namespace: str) -> Iterator[str]:
+    """Every pattern that covers a name or a pattern, the closest first.
+
+    A prefix ends with `-`, so there are no more of them than dashes.
+    """
+    yield namespace
+    dash = namespace.rfind("-")
+    while dash > 0:
+        yield f"{namespace[: dash + 1]}*"
+        dash = namespace.rfind("-", 0, dash)
+    yield "*"

@@ -1,0 +1,104 @@
+"""Whom rules concern: all rules, found by what a document may call an identity.
+
+Each rule is found once, however many of its subjects fit. What a token claims
+widens no rule: a claim counts only where a rule asks for it, and as far as it says.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from proxy.core.attributes import is_namespace
+from proxy.core.identity import Identity
+from proxy.core.policy.rules import Rule, RuleSet, covering
+
+
+class SubjectKind(StrEnum):
+    """How a document may name somebody; the value is the field's name on the wire."""
+
+    GROUP = "group"
+    USER = "user"
+    CLIENT = "client"
+    SERVICE_ACCOUNT = "serviceAccount"
+    EVERYONE = "everyone"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Somebody of an issuer; the value is empty for everyone of it."""
+
+    issuer: str
+    kind: SubjectKind
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A rule and whom it concerns.
+
+    With a `claim`, it holds in the namespaces that the claim of a token names,
+    as far as `rule.namespaces`, where there are any, cover them.
+    """
+
+    subjects: tuple[Subject, ...]
+    rule: Rule
+    claim: str = ""
+
+    def rule_for(self, identity: Identity) -> Rule:
+        """The rule as it holds for an identity that it concerns."""
+        if not self.claim:
+            return self.rule
+        bounds = frozenset(self.rule.namespaces or ("*",))
+        names = tuple(
+            name
+            for name in identity.claims.get(self.claim, ())
+            if _may_be_claimed(name) and any(pattern in bounds for pattern in covering(name))
+        )
+        return replace(self.rule, namespaces=names)
+
+
+def _may_be_claimed(name: str) -> bool:
+    """An exact name, and none of the cluster's own namespaces.
+
+    A token's patterns mean nothing: the IAM must not grant more than it can list.
+    """
+    return is_namespace(name) and not name.startswith("kube-")
+
+
+class PolicySet:
+    """All rules of all documents, indexed by whom they concern. Immutable."""
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self._entries = tuple(entries)
+        self._index: dict[tuple[str, SubjectKind], dict[str, list[int]]] = {}
+        for number, entry in enumerate(self._entries):
+            for subject in entry.subjects:
+                values = self._index.setdefault((subject.issuer, subject.kind), {})
+                values.setdefault(subject.value, []).append(number)
+
+    def __len__(self) -> int:
+        """The number of rules."""
+        return len(self._entries)
+
+    def rules_for(self, identity: Identity) -> RuleSet:
+        """The rules that concern an identity, in the order of the documents."""
+        found: set[int] = set()
+        for kind, values in _names(identity).items():
+            index = self._index.get((identity.issuer, kind), {})
+            for value in values:
+                found.update(index.get(value, ()))
+        return RuleSet(self._entries[number].rule_for(identity) for number in sorted(found))
+
+
+def _names(identity: Identity) -> dict[SubjectKind, tuple[str, ...]]:
+    """What a document may call an identity.
+
+    INVARIANT: an attribute that a token lacks is empty, and no document names that.
+    """
+    return {
+        SubjectKind.GROUP: identity.groups,
+        SubjectKind.USER: (identity.username,),
+        SubjectKind.CLIENT: (identity.client,),
+        SubjectKind.SERVICE_ACCOUNT: (identity.service_account,),
+        SubjectKind.EVERYONE: ("",),
+    }

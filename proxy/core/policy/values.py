@@ -1,0 +1,130 @@
+"""What a field may hold: each kind of value, checked once and described to editors.
+
+What passes can mean something: a name that some token may have, a pattern that
+some namespace matches.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, Strict
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticCustomError
+
+from proxy.core import attributes
+from proxy.core.attributes import is_name, is_namespace
+from proxy.core.policy import rules
+from proxy.core.policy.faults import Fault, suggestion, wrong_type
+from proxy.core.policy.located import shown
+from proxy.core.policy.rules import PLURALS
+
+_LONGEST: Final = 1024
+_PATTERN: Final = re.compile(
+    # An RFC 1123 label; the beginning of one, up to a dash; anything.
+    r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?|[a-z0-9][-a-z0-9]{0,60}-\*|\*"
+)
+
+_T = TypeVar("_T")
+
+
+def _error(message: str, hint: str) -> PydanticCustomError:
+    """A fault, on its way through pydantic to whoever says where it stands."""
+    return PydanticCustomError("fault", "{message}", Fault(message, hint)._asdict())
+
+
+def _check_text(value: str) -> str:
+    if value != value.strip() or not value.isprintable() or not 0 < len(value) <= _LONGEST:
+        hint = f"use 1 to {_LONGEST} printable characters, no blanks around them"
+        raise _error(f"{shown(value)} is in no token", hint)
+    if value.startswith("system:"):
+        hint = "a service account is written `serviceAccount: NAMESPACE/NAME`"
+        raise _error(f"{shown(value)} begins with `system:`, which no token may claim", hint)
+    return value
+
+
+def _check_name(value: str) -> str:
+    if not is_name(value):
+        hint = "use lower-case letters, digits, `-` and `.`, a letter or digit first and last"
+        raise _error(f"{shown(value)} is not a name of RFC 1123", hint)
+    return value
+
+
+def _check_service_account(value: str) -> str:
+    namespace, _, name = value.partition("/")
+    if not is_namespace(namespace) or not is_name(name):
+        raise _error(f"{shown(value)} is no service account", "write NAMESPACE/NAME")
+    return value
+
+
+def _check_pattern(value: str) -> str:
+    if _PATTERN.fullmatch(value):
+        return value
+    hint = "use a name of RFC 1123, a beginning such as `blue-*`, or `*`"
+    dashed = f"{value.removesuffix('*')}-*"
+    if value.endswith("*") and _PATTERN.fullmatch(dashed):
+        # `blue*` would let blue into `blueberry`.
+        hint = f"did you mean `{dashed}`?"
+    elif _PATTERN.fullmatch(value.lower()):
+        hint = f"did you mean `{value.lower()}`?"
+    raise _error(f"{shown(value)} matches no namespace", hint)
+
+
+def _check_some(value: tuple[_T, ...]) -> tuple[_T, ...]:
+    if not value:
+        raise _error("is empty", "give it an item")
+    return value
+
+
+def _check_true(value: bool) -> bool:  # noqa: FBT001 - pydantic calls it with the value
+    if not value:
+        raise _error("is `false`", "leave the field out, or write `true`")
+    return value
+
+
+def one_of(what: str, choices: Iterable[str]) -> BeforeValidator:
+    """One of these words; any other is answered with the one that was meant."""
+    known = {str(choice): choice for choice in choices}
+
+    def check(value: object) -> str:
+        if not isinstance(value, str):
+            raise _error(*wrong_type("string_type", value))
+        if value not in known:
+            raise _error(f"unknown {what} {shown(value)}", suggestion(value, known))
+        return known[value]
+
+    return BeforeValidator(check)
+
+
+def schema(**extra: Any) -> Any:
+    """What a check of ours means in the words of JSON Schema."""
+    return Field(json_schema_extra=extra)
+
+
+Text = Annotated[
+    str,
+    AfterValidator(_check_text),
+    schema(maxLength=_LONGEST, pattern=r"^(?!system:)\S(.*\S)?$"),
+]
+Name = Annotated[
+    str,
+    AfterValidator(_check_name),
+    schema(
+        maxLength=253, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+    ),
+]
+ServiceAccount = Annotated[
+    str, AfterValidator(_check_service_account), schema(pattern="^[^/]+/[^/]+$")
+]
+Namespace = Annotated[
+    str, AfterValidator(_check_pattern), schema(pattern=f"^({_PATTERN.pattern})$")
+]
+Role = Annotated[rules.Role | SkipJsonSchema[None], one_of("role", rules.Role)]
+Plural = Annotated[str, one_of("resource", PLURALS), schema(enum=[*PLURALS])]
+Verb = Annotated[attributes.Verb, one_of("verb", attributes.Verb)]
+Yes = Annotated[bool, AfterValidator(_check_true), schema(const=True)]
+
+# The tree has a list where a frozen model has a tuple; nothing else is read loosely.
+List = Annotated[
+    tuple[_T, ...], Strict(strict=False), AfterValidator(_check_some), schema(minItems=1)
+]
