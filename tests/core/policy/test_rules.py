@@ -1,0 +1,100 @@
+"""What is granted where: patterns match by whole words, denials stand apart."""
+
+import pytest
+
+from proxy.core.attributes import Verb
+from proxy.core.policy import ROLES, Effect, Origin, Permission, Role, Rule, RuleSet
+
+CLAIMS = "hostclaims"
+EDITOR = ROLES[Role.EDITOR]
+VIEWER = ROLES[Role.VIEWER]
+
+
+def rule(
+    *namespaces: str,
+    effect: Effect = Effect.ALLOW,
+    permissions: frozenset[Permission] = EDITOR,
+    number: int = 0,
+) -> Rule:
+    origin = Origin("blue.yaml", "blue", f"spec.{effect}[{number}]", 8 + number)
+    return Rule(origin, effect, permissions, namespaces)
+
+
+def test_a_viewer_reads_hostclaims_and_no_secrets() -> None:
+    assert {(CLAIMS, Verb.GET), (CLAIMS, Verb.LIST), (CLAIMS, Verb.WATCH)} == VIEWER
+
+
+def test_an_editor_does_everything_but_delete_collections() -> None:
+    verbs = set(Verb) - {Verb.DELETECOLLECTION}
+    assert {(plural, verb) for plural in (CLAIMS, "secrets") for verb in verbs} == EDITOR
+
+
+def test_an_origin_reads_as_a_place_to_go_to() -> None:
+    assert str(rule("blue").origin) == "blue.yaml:8 blue spec.allow[0]"
+
+
+def test_no_rules_match_nothing() -> None:
+    rules = RuleSet()
+    assert rules.matching(Effect.ALLOW, CLAIMS, Verb.GET, "blue") is None
+    assert rules.permissions("blue") == frozenset()
+    assert rules.namespaces() == ()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "namespace", "matches"),
+    [
+        ("blue", "blue", True),
+        ("blue", "blue-dev", False),
+        ("blue-*", "blue-dev", True),
+        ("blue-*", "blue-dev-1", True),
+        ("blue-*", "blue", False),
+        ("blue-*", "blueberry", False),
+        ("blue-*", "dark-blue-dev", False),
+        ("blue-dev-*", "blue-dev", False),
+        ("*", "blue", True),
+        ("*", "blue-dev", True),
+    ],
+)
+def test_a_pattern_matches_by_whole_words(pattern: str, namespace: str, *, matches: bool) -> None:
+    found = RuleSet([rule(pattern)]).matching(Effect.ALLOW, CLAIMS, Verb.GET, namespace)
+    assert (found is not None) == matches
+
+
+def test_the_closest_pattern_is_the_rule_that_is_named() -> None:
+    exact, prefix, any_ = rule("blue-dev"), rule("blue-*"), rule("*")
+    rules = RuleSet([any_, prefix, exact])
+    assert rules.matching(Effect.ALLOW, CLAIMS, Verb.GET, "blue-dev") is exact
+    assert rules.matching(Effect.ALLOW, CLAIMS, Verb.GET, "blue-prod") is prefix
+    assert rules.matching(Effect.ALLOW, CLAIMS, Verb.GET, "red") is any_
+
+
+def test_the_first_of_equal_rules_is_the_one_that_is_named() -> None:
+    first, second = rule("blue", number=0), rule("blue", number=1)
+    assert RuleSet([first, second]).matching(Effect.ALLOW, CLAIMS, Verb.GET, "blue") is first
+
+
+def test_rules_for_one_namespace_add_up() -> None:
+    viewer, editor = rule("blue", permissions=VIEWER), rule("blue", number=1)
+    rules = RuleSet([viewer, editor])
+    assert rules.matching(Effect.ALLOW, CLAIMS, Verb.GET, "blue") is viewer
+    assert rules.matching(Effect.ALLOW, CLAIMS, Verb.DELETE, "blue") is editor
+
+
+def test_a_denial_is_found_apart_from_grants() -> None:
+    grant, denial = rule("blue"), rule("blue", effect=Effect.DENY, permissions=VIEWER)
+    rules = RuleSet([grant, denial])
+    assert rules.matching(Effect.DENY, CLAIMS, Verb.GET, "blue") is denial
+    assert rules.matching(Effect.ALLOW, CLAIMS, Verb.GET, "blue") is grant
+    assert rules.permissions("blue") == EDITOR - VIEWER
+
+
+def test_namespaces_leave_out_what_a_denial_empties() -> None:
+    rules = RuleSet(
+        [rule("green-*", "red-*", "red-dev-*", "blue"), rule("red-*", "blue", effect=Effect.DENY)]
+    )
+    assert rules.namespaces() == ("green-*",)
+
+
+def test_namespaces_keep_a_pattern_that_a_denial_only_touches() -> None:
+    rules = RuleSet([rule("red-*"), rule("red-prod", effect=Effect.DENY)])
+    assert rules.namespaces() == ("red-*",)
