@@ -6,30 +6,26 @@ the order in which nothing is lost.
 
 import asyncio
 import logging
-import os
 import ssl
 import time
 import uuid
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from proxy.core.identity import IssuerRules
 from proxy.edge.auditlog import JsonLines
+from proxy.edge.certificate import Certificate
 from proxy.edge.jwks import IssuerConfig, TokenVerifier
 from proxy.edge.management import Check, Management
 from proxy.edge.metrics import CONTENT_TYPE, Metrics
 from proxy.edge.policyfiles import PolicyError, PolicyFiles
-from proxy.edge.server import Bounds, Server, tls_context
+from proxy.edge.server import Bounds, Server
 from proxy.edge.upstream import ApiServer, ClusterAccess, ClusterError, Timeouts
 from proxy.pipeline import Limits, Pipeline, Ports
 from proxy.settings import IssuerSettings, Settings
 
 log = logging.getLogger(__name__)
-
-# How often the certificate's files are looked at.
-_CERTIFICATE_SECONDS = 10
 
 
 class StartError(Exception):
@@ -58,7 +54,7 @@ class App:
         self._failed = asyncio.Event()
         self._metrics = Metrics()
         try:
-            self._tls = tls_context(settings.server.cert_file, settings.server.key_file)
+            self._certificate = Certificate(settings.server.cert_file, settings.server.key_file)
             self._verifier = TokenVerifier(_issuer(issuer) for issuer in settings.issuers)
             self._policies = PolicyFiles(
                 settings.policies.paths, interval=settings.policies.poll_seconds
@@ -89,7 +85,7 @@ class App:
         )
         self._server = Server(
             self._pipeline,
-            self._tls,
+            self._certificate.context,
             Bounds(
                 idle=settings.server.idle_seconds,
                 body=settings.server.body_seconds,
@@ -116,7 +112,7 @@ class App:
                 stack.push_async_callback(self._verifier.close)
                 await self._verifier.start()
                 self._background(stack, self._policies.run())
-                self._background(stack, self._follow_certificate())
+                self._background(stack, self._certificate.run())
                 management = settings.management.address
                 stack.push_async_callback(self._management.stop)
                 management_port = await self._management.start(management.host, management.port)
@@ -217,26 +213,6 @@ class App:
 
         stack.push_async_callback(end)
 
-    async def _follow_certificate(self) -> None:
-        """Use a renewed certificate for new connections; a broken one is not taken."""
-        server = self._settings.server
-        files = (server.cert_file, server.key_file)
-        seen = _stamps(files)
-        while True:
-            await asyncio.sleep(_CERTIFICATE_SECONDS)
-            now = _stamps(files)
-            if now == seen:
-                continue
-            try:
-                # First into a context of its own: half of a pair must not reach the live one.
-                tls_context(*files)
-                self._tls.load_cert_chain(*files)
-            except (OSError, ssl.SSLError) as exc:
-                log.warning("the renewed certificate cannot be used, keeping the last: %s", exc)
-            else:
-                seen = now
-                log.info("the certificate was renewed")
-
 
 def _issuer(settings: IssuerSettings) -> IssuerConfig:
     rules = IssuerRules(
@@ -265,11 +241,3 @@ def _plain(check: Callable[[], str]) -> Check:
         return check()
 
     return checked
-
-
-def _stamps(files: tuple[Path, ...]) -> tuple[tuple[int, int], ...]:
-    """What changes when a file is written anew or a symlink is swapped."""
-    try:
-        return tuple((found.st_mtime_ns, found.st_ino) for found in map(os.stat, files))
-    except OSError:
-        return ()

@@ -1,0 +1,12 @@
+"""The tenants' listener: HTTP/1.1 over TLS, on aiohttp's low-level server.
+
+Hands each request to the pipeline as its bytes said it, before any decoding,
+and keeps a client that is slow, silent or wrong from costing the others.
+`connection` decides what is a request at all, `client` is the other end of
+one, `listener` holds both together.
+"""
+
+from proxy.edge.server.connection import Bounds
+from proxy.edge.server.listener import Server
+
+__all__ = ["Bounds", "Server"]

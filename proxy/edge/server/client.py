@@ -1,0 +1,110 @@
+"""The other end of one request: the port `Client` over one aiohttp request."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from proxy.core.errors import BadRequest, RequestTimeout, TooLarge
+from proxy.core.wire import Headers, Reply
+from proxy.edge.server.connection import Bounds
+from proxy.ports import ClientGone
+
+
+class HttpClient:
+    """Reads the body when it is asked for, and writes one answer."""
+
+    def __init__(self, request: web.BaseRequest, bounds: Bounds) -> None:
+        self._request = request
+        self._bounds = bounds
+        self._response: web.StreamResponse | None = None
+
+    @property
+    def response(self) -> web.StreamResponse:
+        """What aiohttp sends or has sent; without an answer, the connection ends."""
+        if self._response is None:
+            self._response = web.Response(status=500)
+            self._response.force_close()
+        return self._response
+
+    @property
+    def begun(self) -> bool:
+        """As the port says."""
+        return self._response is not None
+
+    async def body(self, limit: int) -> bytes:
+        """As the port says."""
+        request = self._request
+        if (request.content_length or 0) > limit:
+            raise TooLarge(f"the body is larger than {limit} bytes")
+        if not request.can_read_body:
+            return b""
+        await self._invite_body()
+        received = bytearray()
+        try:
+            async with asyncio.timeout(self._bounds.body):
+                async for chunk in request.content.iter_any():
+                    received += chunk
+                    if len(received) > limit:
+                        raise TooLarge(f"the body is larger than {limit} bytes")
+        except TimeoutError as exc:
+            raise RequestTimeout("the body did not arrive in time") from exc
+        except (HttpProcessingError, web.RequestPayloadError) as exc:
+            raise BadRequest("the body is not framed as RFC 9112 has it") from exc
+        return bytes(received)
+
+    async def _invite_body(self) -> None:
+        """RFC 9110, 10.1.1: a client that asked first waits for this, or for a refusal."""
+        if self._request.headers.get("Expect", "").lower() == "100-continue":
+            await self._request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            # It is no part of the answer, and must not count as its beginning.
+            self._request.writer.output_size = 0
+
+    async def send(self, reply: Reply) -> None:
+        """As the port says."""
+        self._response = web.Response(status=reply.code, body=reply.body)
+        self._set(self._response, reply.headers)
+        with _client_there():
+            await self._response.prepare(self._request)
+            await self._response.write_eof()
+
+    async def begin(self, code: int, headers: Headers) -> None:
+        """As the port says."""
+        self._response = web.StreamResponse(status=code)
+        self._set(self._response, headers)
+        with _client_there():
+            await self._response.prepare(self._request)
+
+    async def write(self, chunk: bytes) -> None:
+        """As the port says."""
+        if self._request.method == "HEAD":
+            return
+        with _client_there():
+            await self.response.write(chunk)
+
+    async def end(self) -> None:
+        """As the port says."""
+        with _client_there():
+            await self.response.write_eof()
+
+    def abort(self) -> None:
+        """As the port says."""
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
+    def _set(self, response: web.StreamResponse, headers: Headers) -> None:
+        for key, value in headers:
+            response.headers.add(key, value)
+        if not self._request.content.is_eof():
+            # What was refused unread must not be read as the next request.
+            response.force_close()
+
+
+@contextmanager
+def _client_there() -> Iterator[None]:
+    try:
+        yield
+    except ConnectionError as exc:
+        raise ClientGone from exc
