@@ -1,4 +1,4 @@
-"""HostClaim proxy: lets tenants lease Metal3 hosts in a cluster that is not theirs, and nothing else."""
+"""HostClaim proxy: lets tenants lease Metal3 hosts in a cluster that is not theirs, no more."""
 
 from importlib.metadata import version
 
