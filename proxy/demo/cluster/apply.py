@@ -4,12 +4,17 @@ A manager says all it wants; what it wanted before and no longer does goes, unle
 has it too. What others have otherwise is a conflict, which only `force` settles.
 """
 
+import json
+
 from proxy.demo.cluster import fields, managed
 from proxy.demo.cluster.fields import FieldSet, Path
 from proxy.demo.cluster.managed import Owners, Writer
 from proxy.demo.cluster.objects import Object, metadata
 from proxy.demo.cluster.schema import Schema
 from proxy.demo.cluster.status import ApiError, Cause, apply_conflict, bad_request
+
+_KUBECTL = "kubectl"
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 def apply(live: Object | None, config: Object, writer: Writer, *, force: bool) -> Object:
@@ -26,14 +31,36 @@ def apply(live: Object | None, config: Object, writer: Writer, *, force: bool) -
     me = writer.owner("Apply", managed.claimed(config, schema))
     last = owners[me.identity].fields if me.identity in owners else fields.EMPTY
     merged = fields.merge(live, config, schema) if live is not None else config
+    last_applied = _last_applied(live) if writer.manager == _KUBECTL else None
     owned = {**owners, me.identity: me}
     merged = _pruned(merged, last, owned, schema)
     change = managed.compare(live, merged, schema)
     others = {identity: owner for identity, owner in owners.items() if identity != me.identity}
     if not force:
-        _check_conflicts(others, change.written)
+        # What kubectl once applied by itself is its own, whatever manager that was noted as.
+        allowed = managed.claimed(last_applied or {}, schema)
+        _check_conflicts(others, change.written - allowed)
     others = managed.disown(others, lambda _: change.removed | change.written)
-    return managed.write(merged, {**others, me.identity: me}, owners, writer.now)
+    noted = merged if last_applied is None else _noting(merged, config)
+    return managed.write(noted, {**others, me.identity: me}, owners, writer.now)
+
+
+def _last_applied(live: Object | None) -> Object | None:
+    """Read what client-side apply left in the annotation, None where it left nothing."""
+    told = (metadata(live or {}).get("annotations") or {}).get(_LAST_APPLIED)
+    try:
+        found = json.loads(told or "null")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _noting(merged: Object, config: Object) -> Object:
+    """Keep client-side apply's annotation true, so that going back to it works."""
+    told = json.dumps(config, separators=(",", ":"), sort_keys=True) + "\n"
+    meta = metadata(merged)
+    annotations = {**(meta.get("annotations") or {}), _LAST_APPLIED: told}
+    return {**merged, "metadata": {**meta, "annotations": annotations}}
 
 
 def _of_endpoint(config: Object, writer: Writer) -> Object:

@@ -17,18 +17,11 @@ import yaml
 from aiohttp import web
 
 from proxy.demo.access import ClusterAccess
-from proxy.demo.cluster import bootstrap
-from proxy.demo.cluster.builtin import REVIEWS, STORED
+from proxy.demo.cluster.apiserver import Apiserver
 from proxy.demo.cluster.calls import Call, Reply, Stream
 from proxy.demo.cluster.codecs import WRITABLE, write_json
-from proxy.demo.cluster.endpoints import Endpoints
-from proxy.demo.cluster.gate import Gate
-from proxy.demo.cluster.registry import Registry
 from proxy.demo.cluster.requests import parse
-from proxy.demo.cluster.resources import Table, from_definitions
 from proxy.demo.cluster.status import ApiError, internal, too_large
-from proxy.demo.cluster.store import Store
-from proxy.demo.cluster.tokens import Tokens
 
 BODY_LIMIT = 3 * 1024 * 1024
 _PROXY_USER = "system:serviceaccount:hostclaim-proxy:hostclaim-proxy"
@@ -55,14 +48,7 @@ class EmbeddedCluster:
     def __init__(self, directory: Path, port: int = 0, *, definitions: Path = _DEFINITIONS) -> None:
         self._directory = directory
         self._port = port
-        stored = Table((*STORED, *from_definitions(_load_definitions(definitions))))
-        table = Table((*stored.rows, *REVIEWS))
-        self._store = Store()
-        registry = Registry(self._store, stored, _now)
-        bootstrap.fill(registry)
-        self._tokens = Tokens(self._store)
-        self._gate = Gate(self._store, table, self._tokens, _now)
-        self._endpoints = Endpoints(registry, table, self._gate, self._tokens, _now)
+        self._api = Apiserver(_load_definitions(definitions), _now)
         self._runner: web.ServerRunner | None = None
         self._stopping = False
         self._proxy_requests = 0
@@ -83,7 +69,7 @@ class EmbeddedCluster:
         site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=context)
         await site.start()
         self._port = self._runner.addresses[0][1]
-        return ClusterAccess(f"https://127.0.0.1:{self._port}", ca_file, self._tokens.admin)
+        return ClusterAccess(f"https://127.0.0.1:{self._port}", ca_file, self._api.tokens.admin)
 
     async def stop(self) -> None:
         """End watches cleanly, then close."""
@@ -91,7 +77,7 @@ class EmbeddedCluster:
         if runner is None:
             return
         self._stopping = True
-        self._store.nudge()
+        self._api.store.nudge()
         await runner.cleanup()
 
     async def proxy_requests(self) -> int:
@@ -100,7 +86,7 @@ class EmbeddedCluster:
 
     def forget(self) -> None:
         """Drop all history, as etcd's compaction does: older watches get 410."""
-        self._store.forget()
+        self._api.store.forget()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         headers = {
@@ -121,13 +107,12 @@ class EmbeddedCluster:
         return _response(answer, headers, warnings)
 
     async def _answer(self, request: web.BaseRequest, warnings: list[str]) -> Reply | Stream:
-        user = self._gate.authenticate(request.headers.get("Authorization", ""))
-        if user.name == _PROXY_USER:
+        caller = self._api.authenticate(request.headers.get("Authorization", ""))
+        if caller.name == _PROXY_USER:
             self._proxy_requests += 1
-        user = self._gate.impersonate(user, list(request.headers.items()))
         info = parse(request.method, request.raw_path)
-        self._gate.authorize(user, info)
-        return self._endpoints.answer(
+        user = self._api.admit(caller, list(request.headers.items()), info)
+        return self._api.answer(
             Call(
                 info,
                 user,

@@ -86,17 +86,18 @@ class Watch:
         self._begin = begin
         self._position = begin.revision
         self._changed = asyncio.Event()
+        # INVARIANT: taken at the revision of the start, so that what changes before the first
+        # event is sent comes once, as a change.
+        self._first = tuple(self._initial()) if begin.initial else ()
 
     async def events(self, stopping: Callable[[], bool]) -> AsyncGenerator[Event, None]:
         """Give events as they happen, until the time is up or the cluster stops.
 
         A change of `stopping` is noticed at the store's next nudge.
         """
-        # Taken before the first yield: what changes meanwhile comes as an event.
-        first = list(self._initial()) if self._begin.initial else []
         unlisten = self._store.listen(self._changed.set)
         try:
-            for event in first:
+            for event in self._first:
                 yield event
             async for event in self._later(stopping):
                 yield event
