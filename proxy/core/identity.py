@@ -7,24 +7,17 @@ token that is in doubt anywhere is refused as a whole.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass, field
 from types import MappingProxyType
-from typing import Any, TypeAlias, TypeGuard, final
+from typing import Any, TypeAlias, final
 
+from proxy.core import claims
 from proxy.core.errors import Unauthenticated
 
 LEEWAY = 30.0
 """How far, in seconds, the issuer's clock and ours may be apart."""
 
-MAX_TEXT = 512
-"""The longest name, group or claim that is read, in characters."""
-
-MAX_VALUES = 1_000
-"""The most groups, or values of one claim, that are read."""
-
-_MAX_DEPTH = 8
-_YEAR_10000 = 253_402_300_800
 _ISSUER_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -45,7 +38,7 @@ class Identity:
     where the token names none. `service_account` is `NAMESPACE/NAME` for a
     projected token of a management cluster, else empty. `claims` holds every
     claim that is a string or a list of strings, for policies to use; one
-    inside an object has its path as name, as `claim_path` reads it. `expires`,
+    inside an object has its path as name, as `claims.path` reads it. `expires`,
     in seconds since the epoch, is the moment from which the token is refused:
     its `exp` and the leeway. `token_id` is the token's `jti`, or a digest of
     it: safe to log.
@@ -91,7 +84,7 @@ class IssuerRules:
     reused. `required_claims` maps a claim to the string it must be or contain.
     `authorized_parties` are the clients whose tokens are taken, by
     `client_claim`; none means any. `max_lifetime`, in seconds, bounds
-    `exp - iat`. Claims inside objects are named as `claim_path` says.
+    `exp - iat`. Claims inside objects are named as `claims.path` says.
 
     Raises:
         ValueError: the rules would let in what they seem to keep out.
@@ -116,26 +109,11 @@ class IssuerRules:
         if not self.audiences or not all(self.audiences):
             # Without it, a token meant for any other service would be good here.
             raise ValueError(f"issuer `{self.name}` needs an audience")
-        if not 0 < self.max_lifetime < _YEAR_10000:
+        if not 0 < self.max_lifetime < claims.YEAR_10000:
             raise ValueError(f"issuer `{self.name}`: max_lifetime must be above 0 seconds")
         mapped = (self.username_claim, self.groups_claim, self.client_claim)
         for name in (*mapped, *self.required_claims):
-            claim_path(name)
-
-
-def claim_path(name: str) -> tuple[str, ...]:
-    r"""Read the name of a claim as the keys that lead to it.
-
-    `realm_access.roles` is `roles` inside `realm_access`; a dot that belongs to
-    a key is written `\.`, as in Keycloak's mappers: `kubernetes\.io.namespace`.
-
-    Raises:
-        ValueError: a key is empty.
-    """
-    keys = tuple(key.replace(r"\.", ".") for key in re.split(r"(?<!\\)\.", name))
-    if not all(keys):
-        raise ValueError(f"`{name}` is not the name of a claim")
-    return keys
+            claims.path(name)
 
 
 def identify(rules: IssuerRules, signed: SignedClaims, now: float) -> Identity:
@@ -159,7 +137,7 @@ def identify(rules: IssuerRules, signed: SignedClaims, now: float) -> Identity:
         groups=_groups(token),
         client=_client(token),
         service_account="",
-        claims=MappingProxyType(dict(_texts(token.claims, ()))),
+        claims=MappingProxyType(dict(claims.texts(token.claims))),
         expires=token.claims["exp"] + LEEWAY,
         token_id=_token_id(token.claims.get("jti"), signed.digest),
     )
@@ -173,11 +151,8 @@ class _Token:
     now: float
 
     def find(self, name: str) -> Any:
-        """The value of a claim, or None; null is as good as absent."""
-        found: Any = self.claims
-        for key in claim_path(name):
-            found = found.get(key) if isinstance(found, Mapping) else None
-        return found
+        """The value of a claim, or None."""
+        return claims.find(self.claims, name)
 
 
 # What kind of token it is.
@@ -236,7 +211,7 @@ def _is_for_us(token: _Token) -> str | None:
     """Another service that was given a token must not use it here."""
     audience = token.claims.get("aud")
     named = [audience] if isinstance(audience, str) else audience
-    if _is_texts(named) and not set(token.rules.audiences).isdisjoint(named):
+    if claims.are_strings(named) and not set(token.rules.audiences).isdisjoint(named):
         return None
     return "claim `aud` does not name this proxy"
 
@@ -253,7 +228,7 @@ def _has_required_claims(token: _Token) -> str | None:
     """A user of the realm whom the realm does not send here."""
     for name, wanted in token.rules.required_claims.items():
         found = token.find(name)
-        if found != wanted and not (_is_texts(found) and wanted in found):
+        if found != wanted and not (claims.are_strings(found) and wanted in found):
             return f"claim `{name}` does not have the value that is required here"
     return None
 
@@ -276,7 +251,7 @@ def _has_subject(token: _Token) -> str | None:
 
 def _is_unexpired(token: _Token) -> str | None:
     """An old token, found in a log or a backup."""
-    expires = _seconds(token.claims.get("exp"))
+    expires = claims.seconds(token.claims.get("exp"))
     if expires is None:
         return "claim `exp` is missing or not a time"
     return "the token has expired" if expires + LEEWAY <= token.now else None
@@ -284,7 +259,7 @@ def _is_unexpired(token: _Token) -> str | None:
 
 def _is_issued(token: _Token) -> str | None:
     """A lifetime that is counted from the future has no bound."""
-    issued = _seconds(token.claims.get("iat"))
+    issued = claims.seconds(token.claims.get("iat"))
     if issued is None:
         return "claim `iat` is missing or not a time"
     return "the token is not valid yet, by claim `iat`" if issued > token.now + LEEWAY else None
@@ -294,7 +269,7 @@ def _is_begun(token: _Token) -> str | None:
     """A token made out beforehand."""
     if "nbf" not in token.claims:
         return None
-    begins = _seconds(token.claims["nbf"])
+    begins = claims.seconds(token.claims["nbf"])
     if begins is None:
         return "claim `nbf` is not a time"
     return "the token is not valid yet, by claim `nbf`" if begins > token.now + LEEWAY else None
@@ -338,8 +313,10 @@ def _groups(token: _Token) -> tuple[str, ...]:
     found = token.find(claim)
     if found is None:
         return ()
-    if not isinstance(found, list) or len(found) > MAX_VALUES:
-        raise Unauthenticated(f"claim `{claim}` is not a list of at most {MAX_VALUES} groups")
+    if not isinstance(found, list) or len(found) > claims.MAX_VALUES:
+        raise Unauthenticated(
+            f"claim `{claim}` is not a list of at most {claims.MAX_VALUES} groups"
+        )
     return tuple(dict.fromkeys(_name(group, claim) for group in found))
 
 
@@ -354,9 +331,9 @@ def _name(value: Any, claim: str) -> str:
 
     Refused rather than cleaned: what is left of a bad name is somebody else's.
     """
-    if not _is_text(value) or not value.strip():
+    if not claims.is_text(value) or not value.strip():
         raise Unauthenticated(
-            f"claim `{claim}` must hold names of 1 to {MAX_TEXT} printable characters"
+            f"claim `{claim}` must hold names of 1 to {claims.MAX_TEXT} printable characters"
         )
     if _is_reserved(value):
         raise Unauthenticated(f"claim `{claim}` holds a name that begins with `system:`")
@@ -368,43 +345,5 @@ def _is_reserved(name: str) -> bool:
     return unicodedata.normalize("NFKC", name).strip().casefold().startswith("system:")
 
 
-def _texts(
-    claims: Mapping[str, Any], path: tuple[str, ...]
-) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Every claim that is a string or a list of strings, named by its path.
-
-    What cannot be named, or holds what is no name, is left out: nothing is granted by it.
-    """
-    for key, value in claims.items():
-        if "\\" in key:  # its path could be that of another claim
-            continue
-        here = (*path, key.replace(".", r"\."))
-        if isinstance(value, Mapping) and len(here) < _MAX_DEPTH:
-            yield from _texts(value, here)
-        elif _is_text(value):
-            yield ".".join(here), (value,)
-        elif _is_texts(value) and len(value) <= MAX_VALUES and all(map(_is_text, value)):
-            yield ".".join(here), tuple(value)
-
-
 def _token_id(jti: Any, digest: str) -> str:
-    return jti if _is_text(jti) and jti else digest
-
-
-def _is_text(value: Any) -> TypeGuard[str]:
-    """Whether a value can stand in a log: no control characters, no lone surrogates."""
-    return isinstance(value, str) and len(value) <= MAX_TEXT and value.isprintable()
-
-
-def _is_texts(value: Any) -> TypeGuard[list[str]]:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
-
-
-def _seconds(value: Any) -> float | None:
-    """A claim as seconds since the epoch; None for what is no time.
-
-    The bounds leave out NaN, infinities and numbers too large for a float.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value if 0 <= value < _YEAR_10000 else None
+    return jti if claims.is_text(jti) and jti else digest

@@ -9,17 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from proxy.core.claims import MAX_TEXT, MAX_VALUES
 from proxy.core.errors import Unauthenticated
-from proxy.core.identity import (
-    LEEWAY,
-    MAX_TEXT,
-    MAX_VALUES,
-    Identity,
-    IssuerRules,
-    SignedClaims,
-    claim_path,
-    identify,
-)
+from proxy.core.identity import LEEWAY, Identity, IssuerRules, SignedClaims, identify
 
 NOW = 1_800_000_000.0
 HEADER = {"alg": "RS256", "kid": "k1", "typ": "JWT"}
@@ -303,18 +295,6 @@ def test_claims_in_claims_are_read_to_a_bounded_depth() -> None:
 @pytest.mark.parametrize("jti", [DELETED, None, "", 7, "a\nb", "x" * (MAX_TEXT + 1)])
 def test_a_token_without_a_sane_id_is_known_by_its_digest(jti: object) -> None:
     assert read(jti=jti).token_id == "d1"
-
-
-@pytest.mark.parametrize(
-    ("name", "path"),
-    [
-        ("groups", ("groups",)),
-        ("realm_access.roles", ("realm_access", "roles")),
-        (r"kubernetes\.io.namespace", ("kubernetes.io", "namespace")),
-    ],
-)
-def test_a_claim_is_named_by_its_path(name: str, path: tuple[str, ...]) -> None:
-    assert claim_path(name) == path
 
 
 @pytest.mark.parametrize(
