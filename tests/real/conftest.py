@@ -3,32 +3,20 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
-from proxy.demo.access import ClusterAccess
-from proxy.demo.envtest import RealCluster
-from tests.real import crds, gate
+from tests.real import cluster, crds, gate
+from tests.real.cluster import Running
 from tests.real.keycloak import Keycloak, private_copy
 from tests.real.kubectl import Kubectl, kubeconfig
 from tests.real.parts import KEYCLOAK, KUBECTL
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A cluster that runs, and the way in."""
-
-    cluster: RealCluster
-    access: ClusterAccess
-
-
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    cluster = RealCluster(gate.need_assets(), tmp_path_factory.mktemp("cluster"))
-    access = asyncio.run(cluster.start())
-    yield Running(cluster, access)
-    asyncio.run(cluster.stop())
+    with cluster.running(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

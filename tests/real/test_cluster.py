@@ -1,31 +1,29 @@
 """The real apiserver does what the tests on it lean on."""
 
+import asyncio
 import json
-import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.client import HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
 import jwt
 import pytest
 
 from proxy.demo import crds
+from proxy.demo.access import ClusterAccess
 from proxy.demo.envtest import RealCluster
 from tests.real import gate
-from tests.real.conftest import Running
+from tests.real.cluster import Running
 from tests.real.kubectl import Kubectl, KubectlError
 
 CLAIMS = "/apis/metal3.io/v1alpha1/namespaces/{}/hostclaims"
-STREAMING_LIST = {
-    "watch": "true",
-    "sendInitialEvents": "true",
-    "resourceVersionMatch": "NotOlderThan",
-    "allowWatchBookmarks": "true",
-}
+STREAMING_LIST = (
+    "?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+)
 PROXY = "hostclaim-proxy"
 
 
@@ -53,15 +51,35 @@ def proxy_token(admin: Kubectl) -> str:
     return admin.run("create", "token", PROXY, f"--namespace={PROXY}").strip()
 
 
-@asynccontextmanager
-async def session(running: Running, token: str) -> AsyncIterator[aiohttp.ClientSession]:
-    tls = ssl.create_default_context(cafile=running.access.ca_file)
-    async with aiohttp.ClientSession(
-        running.access.server,
-        connector=aiohttp.TCPConnector(ssl=tls),
-        headers={"Authorization": f"Bearer {token}"},
-    ) as session:
-        yield session
+@contextmanager
+def request(
+    access: ClusterAccess,
+    method: str,
+    target: str,
+    *,
+    token: str | None = None,
+    body: object = None,
+) -> Iterator[HTTPResponse]:
+    """Send one request as the admin, or with a token; whoever leaves early hangs up."""
+    server = urlsplit(access.server)
+    connection = HTTPSConnection(
+        server.hostname or "",
+        server.port,
+        context=ssl.create_default_context(cafile=access.ca_file),
+        timeout=30,
+    )
+    headers = {
+        "Authorization": f"Bearer {token or access.admin_token}",
+        "Content-Type": "application/json",
+    }
+    with closing(connection):
+        connection.request(method, target, json.dumps(body), headers)
+        with connection.getresponse() as answer:
+            yield answer
+
+
+def counted(running: Running) -> int:
+    return asyncio.run(running.cluster.proxy_requests())
 
 
 def test_a_claim_is_stored_with_what_it_asks_for(admin: Kubectl, namespace: str) -> None:
@@ -96,51 +114,44 @@ def test_rbac_refuses_who_has_no_role(admin: Kubectl, namespace: str) -> None:
         admin.run("get", "secrets", f"--namespace={namespace}", "--as=system:serviceaccount:a:b")
 
 
-async def test_a_streaming_list_ends_its_start_with_a_bookmark(
+def test_a_streaming_list_ends_its_start_with_a_bookmark(
     running: Running, admin: Kubectl, namespace: str
 ) -> None:
     admin.run("create", f"--namespace={namespace}", "-f", "-", manifest=claim("a", poweredOn=True))
-    async with (
-        session(running, running.access.admin_token) as client,
-        client.get(CLAIMS.format(namespace), params=STREAMING_LIST) as watch,
-    ):
-        added = json.loads(await watch.content.readline())
-        bookmark = json.loads(await watch.content.readline())
+    with request(running.access, "GET", CLAIMS.format(namespace) + STREAMING_LIST) as watch:
+        added, bookmark = json.loads(watch.readline()), json.loads(watch.readline())
     assert (added["type"], added["object"]["metadata"]["name"]) == ("ADDED", "a")
     assert bookmark["type"] == "BOOKMARK"
     assert bookmark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
 
 
-async def test_a_token_request_mints_a_token_that_discovery_can_verify(
+def test_a_token_request_mints_a_token_that_the_published_key_verifies(
     running: Running, admin: Kubectl, namespace: str
 ) -> None:
     admin.run("create", "serviceaccount", "capm3", f"--namespace={namespace}")
     url = f"/api/v1/namespaces/{namespace}/serviceaccounts/capm3/token"
     wish = {"spec": {"audiences": ["hostclaim-proxy"], "expirationSeconds": 600}}
-    async with session(running, running.access.admin_token) as client:
-        async with client.post(url, json=wish) as answer:
-            token = (await answer.json())["status"]["token"]
-        async with client.get("/openid/v1/jwks") as answer:
-            (key,) = jwt.PyJWKSet.from_dict(await answer.json(content_type=None)).keys
+    with request(running.access, "POST", url, body=wish) as answer:
+        token = json.load(answer)["status"]["token"]
+    with request(running.access, "GET", "/openid/v1/jwks") as answer:
+        (key,) = jwt.PyJWKSet.from_dict(json.load(answer)).keys
     claims = jwt.decode(
         token, key, algorithms=["RS256"], audience="hostclaim-proxy", issuer=running.access.server
     )
     assert claims["sub"] == f"system:serviceaccount:{namespace}:capm3"
 
 
-async def test_what_the_proxy_sends_is_counted_as_it_comes(
+def test_what_the_proxy_sends_is_counted_as_it_comes(
     running: Running, proxy_token: str, namespace: str
 ) -> None:
-    before = await running.cluster.proxy_requests()
-    async with session(running, proxy_token) as client:
-        async with client.get("/version") as answer:
-            assert answer.status == 200
-        async with client.get(CLAIMS.format(namespace)) as answer:
-            assert answer.status == 403
-    assert await running.cluster.proxy_requests() == before + 2
+    before = counted(running)
+    for target, status in (("/version", 200), (CLAIMS.format(namespace), 403)):
+        with request(running.access, "GET", target, token=proxy_token) as answer:
+            assert answer.status == status
+    assert counted(running) == before + 2
 
 
-async def test_an_open_watch_counts_once(
+def test_an_open_watch_counts_once(
     running: Running, admin: Kubectl, proxy_token: str, namespace: str
 ) -> None:
     there = f"--namespace={namespace}"
@@ -148,26 +159,23 @@ async def test_an_open_watch_counts_once(
     admin.run(
         "create", "rolebinding", "it", "--role=watcher", f"--serviceaccount={PROXY}:{PROXY}", there
     )
-    before = await running.cluster.proxy_requests()
-    url = f"/api/v1/namespaces/{namespace}/secrets"
-    async with (
-        session(running, proxy_token) as client,
-        client.get(url, params=STREAMING_LIST) as watch,
-    ):
-        assert json.loads(await watch.content.readline())["type"] == "BOOKMARK"
-        assert await running.cluster.proxy_requests() == before + 1
+    before = counted(running)
+    target = f"/api/v1/namespaces/{namespace}/secrets{STREAMING_LIST}"
+    with request(running.access, "GET", target, token=proxy_token) as watch:
+        assert json.loads(watch.readline())["type"] == "BOOKMARK"
+        assert counted(running) == before + 1
 
 
-async def test_what_the_admin_sends_is_not_counted(running: Running) -> None:
-    before = await running.cluster.proxy_requests()
-    async with session(running, running.access.admin_token) as client, client.get("/version"):
-        pass
-    assert await running.cluster.proxy_requests() == before
+def test_what_the_admin_sends_is_not_counted(running: Running) -> None:
+    before = counted(running)
+    with request(running.access, "GET", "/version") as answer:
+        assert answer.status == 200
+    assert counted(running) == before
 
 
-async def test_nothing_listens_once_it_is_stopped(tmp_path: Path) -> None:
+def test_nothing_answers_once_it_is_stopped(tmp_path: Path) -> None:
     cluster = RealCluster(gate.need_assets(), tmp_path)
-    access = await cluster.start()
-    await cluster.stop()
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", urlsplit(access.server).port or 0)) != 0
+    access = asyncio.run(cluster.start())
+    asyncio.run(cluster.stop())
+    with pytest.raises((ConnectionError, ssl.SSLError)), request(access, "GET", "/version"):
+        pass
