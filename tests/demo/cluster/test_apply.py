@@ -13,6 +13,10 @@ def apply(api: Api, manager: str, obj: Any, *, force: bool = False) -> Any:
     return api.ask("PATCH", ONE + query, obj, APPLY)
 
 
+def at_version(version: str) -> Any:
+    return {**claim(), "metadata": {"name": "one", "resourceVersion": version}}
+
+
 def owners(obj: Any) -> list[tuple[str, str]]:
     entries = obj["metadata"].get("managedFields", [])
     return [(entry["manager"], entry["operation"]) for entry in entries]
@@ -22,6 +26,18 @@ def test_applying_what_is_not_there_creates_it(api: Api) -> None:
     made = apply(api, "me", claim(image={"url": "http://x"}))
     assert made["spec"] == {"poweredOn": True, "image": {"url": "http://x"}}
     assert owners(made) == [("me", "Apply")]
+
+
+def test_a_version_means_nothing_to_what_is_not_there(api: Api) -> None:
+    made = apply(api, "me", at_version("1"))
+    assert made["metadata"]["resourceVersion"] != "1"
+
+
+def test_a_version_that_is_not_the_objects_is_a_conflict(api: Api) -> None:
+    made = apply(api, "me", claim())
+    code, message = api.refusal("PATCH", f"{ONE}?fieldManager=me", at_version("1"), APPLY)
+    assert (code, "has been modified" in message) == (409, True)
+    assert apply(api, "me", at_version(made["metadata"]["resourceVersion"])) == made
 
 
 def test_applying_the_same_again_writes_nothing(api: Api) -> None:
@@ -110,3 +126,15 @@ def test_what_kubectl_once_applied_by_itself_is_its_own(api: Api) -> None:
     assert after["spec"]["failureDomain"] == "y"
     noted = after["metadata"]["annotations"][next(iter(told))]
     assert json.loads(noted)["spec"]["failureDomain"] == "y"
+
+
+def test_what_nobody_owned_is_owned_before_the_first_apply(api: Api) -> None:
+    api.ask("POST", CLAIMS, claim(failureDomain="x"))
+    api.ask("PATCH", ONE, {"metadata": {"managedFields": [{}]}}, MERGE)
+    _, message = api.refusal("PATCH", f"{ONE}?fieldManager=me", claim(failureDomain="y"), APPLY)
+    assert 'conflict with "before-first-apply"' in message
+
+
+def test_an_update_may_clear_all_owners(api: Api) -> None:
+    api.ask("POST", CLAIMS, claim())
+    assert owners(api.ask("PATCH", ONE, {"metadata": {"managedFields": [{}]}}, MERGE)) == []
