@@ -5,11 +5,12 @@ has it too. What others have otherwise is a conflict, which only `force` settles
 """
 
 import json
+from dataclasses import replace
 
 from proxy.demo.cluster import fields, managed
 from proxy.demo.cluster.fields import FieldSet, Path
 from proxy.demo.cluster.managed import Owners, Writer
-from proxy.demo.cluster.objects import Object, metadata
+from proxy.demo.cluster.objects import Object, metadata, timestamp
 from proxy.demo.cluster.schema import Schema
 from proxy.demo.cluster.status import ApiError, Cause, apply_conflict, bad_request
 
@@ -27,7 +28,7 @@ def apply(live: Object | None, config: Object, writer: Writer, *, force: bool) -
         raise bad_request("metadata.managedFields must be nil")
     schema = writer.resource.schema
     config = _of_endpoint(config, writer)
-    owners = managed.read(live)
+    owners = managed.read(live) or _unowned(live, writer)
     me = writer.owner("Apply", managed.claimed(config, schema))
     last = owners[me.identity].fields if me.identity in owners else fields.EMPTY
     merged = fields.merge(live, config, schema) if live is not None else config
@@ -43,6 +44,17 @@ def apply(live: Object | None, config: Object, writer: Writer, *, force: bool) -
     others = managed.disown(others, lambda _: change.removed | change.written)
     noted = merged if last_applied is None else _noting(merged, config)
     return managed.write(noted, {**others, me.identity: me}, owners, writer.now)
+
+
+def _unowned(live: Object | None, writer: Writer) -> Owners:
+    """Give what nobody owned yet to a manager of its own, so that applying meets conflicts."""
+    if live is None:
+        return {}
+    everything = managed.compare(None, live, writer.resource.schema).added
+    owner = replace(writer, manager="before-first-apply", subresource="").owner(
+        "Update", everything
+    )
+    return {owner.identity: replace(owner, time=timestamp(writer.now))}
 
 
 def _last_applied(live: Object | None) -> Object | None:

@@ -12,7 +12,7 @@ from proxy.demo.cluster import kinds, schema
 from proxy.demo.cluster.codecs import Document
 from proxy.demo.cluster.objects import Object, name_of
 from proxy.demo.cluster.resources import Resource
-from proxy.demo.cluster.status import bad_request, internal, invalid, unprocessable
+from proxy.demo.cluster.status import ApiError, bad_request, internal, invalid, unprocessable
 from proxy.demo.cluster.validation import invalid as invalid_field
 
 
@@ -54,13 +54,13 @@ class Decoder:
         """
         obj, unknown = self._pruned(value)
         if unknown and self.validation == "Strict":
-            told = json.dumps(value, separators=(",", ":"), sort_keys=True)
-            why = f"strict decoding error: {', '.join(unknown)}"
-            cause = invalid_field("patch", told, why)
-            raise unprocessable(f' "" is invalid: patch: {cause.message}', {}, [cause])
+            raise _bad_patch(value, f"strict decoding error: {', '.join(unknown)}")
         self._warn(unknown)
         self._check_custom_kind(value)
-        return self.typed(obj)
+        try:
+            return self.typed(obj)
+        except ApiError as exc:
+            raise _bad_patch(value, exc.message) from exc
 
     def applied(self, document: Document) -> Object:
         """Read the body of an apply, which speaks only of fields that there are.
@@ -147,15 +147,16 @@ class Decoder:
             "metadata": {name: item for name, item in meta.items() if item not in _EMPTY},
         }
         if resource.custom:
+            self._check_types({"metadata": whole["metadata"]}, "ObjectMeta")
             return whole
         typed: Object = _without_nulls(whole)
-        self._check_types(typed)
+        self._check_types(typed, resource.kind)
         return {name: item for name, item in typed.items() if item not in _EMPTY}
 
-    def _check_types(self, value: Object) -> None:
+    def _check_types(self, value: Object, shown: str) -> None:
         for cause in schema.validate(value, self.resource.schema):
             if cause.reason == "FieldValueTypeInvalid":
-                where = f"{self.resource.kind}.{cause.field}"
+                where = f"{shown}.{cause.field.removeprefix('metadata.')}"
                 raise bad_request(
                     self._unhandled(f"json: cannot unmarshal into Go struct field {where}")
                 )
@@ -163,6 +164,12 @@ class Decoder:
     def _unhandled(self, why: str) -> str:
         kind = self.resource.kind
         return f'{kind} in version "{self.resource.version}" cannot be handled as a {kind}: {why}'
+
+
+def _bad_patch(value: Object, why: str) -> ApiError:
+    told = json.dumps(value, separators=(",", ":"), sort_keys=True)
+    cause = invalid_field("patch", told, why)
+    return unprocessable(f' "" is invalid: patch: {cause.message}', {}, [cause])
 
 
 def _go_type(value: Any) -> str:

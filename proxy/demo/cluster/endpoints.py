@@ -15,11 +15,13 @@ from proxy.demo.cluster.codecs import negotiate, parse_media_type
 from proxy.demo.cluster.decoding import Decoder
 from proxy.demo.cluster.gate import Gate
 from proxy.demo.cluster.managed import Writer
+from proxy.demo.cluster.objects import metadata
 from proxy.demo.cluster.registry import Registry, Target, Written
 from proxy.demo.cluster.requests import RequestInfo, WriteOptions, write_options
 from proxy.demo.cluster.resources import STATUS_VERBS, Resource, Table
 from proxy.demo.cluster.status import (
     bad_request,
+    internal,
     method_not_allowed,
     no_such_resource,
     not_found,
@@ -120,6 +122,9 @@ class Endpoints:
         view = self._view(call, target.resource)
         options = write_options(call.info, call.user_agent)
         sent = self._decoder(call, target, options).body(bodies.document(call, target.resource))
+        if metadata(sent).get("resourceVersion"):
+            # Of a POST only: an apply or update that creates may name whatever version it likes.
+            raise internal("resourceVersion should not be set on objects to be created")
         track = self._writer(target, options).track
         written = self._registry.create(target, sent, track, dry_run=options.dry_run)
         return _shown(view, written)

@@ -126,7 +126,7 @@ def write(obj: Object, owners: Owners, was: Owners, now: datetime) -> Object:
 
 
 def _write_entry(owner: Owner, time: str) -> Object:
-    entry = {
+    entry: Object = {
         "manager": owner.manager,
         "operation": owner.operation,
         "apiVersion": owner.api_version,
@@ -134,17 +134,16 @@ def _write_entry(owner: Owner, time: str) -> Object:
         "fieldsType": "FieldsV1",
         "fieldsV1": fields.write(owner.fields),
     }
-    return {**entry, "subresource": owner.subresource} if owner.subresource else entry
+    if owner.subresource:
+        entry["subresource"] = owner.subresource
+    return {key: value for key, value in entry.items() if value != ""}
 
 
-def _order(entry: Object) -> tuple[str, str, str, str, str]:
-    return (
-        entry["operation"],
-        entry["time"],
-        entry["manager"],
-        entry["apiVersion"],
-        entry.get("subresource", ""),
-    )
+_SORTED_BY = ("operation", "time", "manager", "apiVersion", "subresource")
+
+
+def _order(entry: Object) -> tuple[str, ...]:
+    return tuple(entry.get(key, "") for key in _SORTED_BY)
 
 
 def disown(owners: Owners, lost: Callable[[Owner], FieldSet]) -> Owners:

@@ -95,8 +95,6 @@ class Registry:
             ApiError: it may not be, or is there already.
         """
         resource = target.resource
-        if metadata(sent).get("resourceVersion"):
-            raise internal("resourceVersion should not be set on objects to be created")
         obj = strategy.addressed(sent, target.namespace, target.name)
         self._check_namespace(resource, namespace_of(obj))
         obj = track(None, strategy.born(resource, obj, self._clock()))

@@ -53,7 +53,7 @@ def child(schema: Schema, name: str) -> Schema | None:
 
 
 def default(value: Any, schema: Schema) -> Any:
-    """Fill in what the schema gives for absent fields."""
+    """Fill in what the schema gives for absent fields, and drop nulls it does not know."""
     if isinstance(value, list):
         return [default(item, schema.get("items", ANYTHING)) for item in value]
     if not isinstance(value, dict):
@@ -61,7 +61,7 @@ def default(value: Any, schema: Schema) -> Any:
     filled = {
         name: default(item, child(schema, name) or ANYTHING)
         for name, item in value.items()
-        if not _null_to_default(item, schema, name)
+        if not _dropped_null(item, schema, name)
     }
     for name, known in schema.get("properties", {}).items():
         if name not in filled and "default" in known:
@@ -69,9 +69,10 @@ def default(value: Any, schema: Schema) -> Any:
     return filled
 
 
-def _null_to_default(item: Any, schema: Schema, name: str) -> bool:
-    known = schema.get("properties", {}).get(name, {})
-    return item is None and "default" in known and not known.get("nullable")
+def _dropped_null(item: Any, schema: Schema, name: str) -> bool:
+    """A null where the schema has none counts as absent."""
+    known = schema.get("properties", {}).get(name)
+    return item is None and known is not None and not known.get("nullable")
 
 
 def validate(value: Any, schema: Schema, path: str = "") -> list[Cause]:

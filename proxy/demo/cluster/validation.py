@@ -160,8 +160,7 @@ def _owners(owners: list[Object]) -> Iterator[Cause]:
         for field in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(field):
                 where = f"metadata.ownerReferences[{index}].{field}"
-                told = "version" if field == "apiVersion" else field
-                yield invalid(where, owner.get(field, ""), f"{told} must not be empty")
+                yield required(where, "must not be empty")
     if sum(1 for owner in owners if owner.get("controller")) > 1:
         yield invalid(
             "metadata.ownerReferences",

@@ -35,7 +35,12 @@ def test_unknown_fields_are_dropped_and_named() -> None:
 
 def test_absent_fields_get_their_default() -> None:
     assert schema.default({"name": "a"}, SCHEMA) == {"name": "a", "kind": "a"}
-    assert schema.default({"kind": None}, SCHEMA) == {"kind": "a"}
+
+
+def test_a_null_is_dropped_unless_the_schema_has_it() -> None:
+    value = {"kind": None, "count": None, "when": None, "free": {"any": None}}
+    kept = {"kind": "a", "when": None, "free": {"any": None}}
+    assert schema.default(value, SCHEMA) == kept
 
 
 def test_a_fitting_object_has_no_errors() -> None:

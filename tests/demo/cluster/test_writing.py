@@ -37,6 +37,8 @@ def test_a_generated_name_begins_as_told(api: Api) -> None:
         ({**claim(), "kind": "Other"}, 422, "kind: Invalid value"),
         ({**claim(), "apiVersion": "metal3.io/v1"}, 400, "does not match the expected API version"),
         ({**claim(), "kind": ""}, 400, "Object 'Kind' is missing"),
+        ({**claim(), "metadata": {"labels": "x"}}, 400, "ObjectMeta.labels"),
+        ({**claim(), "metadata": "x"}, 400, "cannot be handled as a HostClaim"),
         (b"{bad", 400, "json parse error"),
         (b"", 400, "unexpected end of JSON input"),
         ([], 400, "cannot unmarshal array"),
@@ -45,6 +47,17 @@ def test_a_generated_name_begins_as_told(api: Api) -> None:
 def test_a_bad_body_is_refused(api: Api, body: Any, code: int, told: str) -> None:
     found, message = api.refusal("POST", CLAIMS, body)
     assert (found, told in message) == (code, True), message
+
+
+def test_a_null_counts_as_absent(api: Api) -> None:
+    made = api.ask("POST", CLAIMS, claim(failureDomain=None, image=None))
+    assert made["spec"] == {"poweredOn": True}
+
+
+def test_a_patch_that_makes_no_such_object_is_told_whole(api: Api) -> None:
+    api.ask("POST", CLAIMS, claim())
+    code, message = api.refusal("PATCH", ONE, {"metadata": {"labels": "x"}}, MERGE)
+    assert (code, message.startswith(' "" is invalid: patch: Invalid value:')) == (422, True)
 
 
 def test_a_namespace_must_exist(api: Api) -> None:
@@ -222,3 +235,9 @@ def test_a_patch_type_that_the_resource_lacks_is_told(api: Api, content_type: st
         "accepted media types include: application/json-patch+json, application/merge-patch+json, "
         "application/apply-patch+yaml"
     )
+
+
+def test_a_new_object_has_no_version_yet(api: Api) -> None:
+    sent = {**claim(), "metadata": {"name": "one", "resourceVersion": "1"}}
+    code, message = api.refusal("POST", CLAIMS, sent)
+    assert (code, message) == (500, "resourceVersion should not be set on objects to be created")
