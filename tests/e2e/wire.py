@@ -16,7 +16,8 @@ from typing import Any
 PATIENCE = 20.0
 """Seconds within which an answer, or the end of a connection, must come."""
 
-_STATUS_LINE = re.compile(r"HTTP/1\.1 ([0-9]{3})(?: [\x20-\x7e]*)?")
+# To what is no request at all, an answer in HTTP/1.0 is right (RFC 9110, 6.2): it says `close`.
+_STATUS_LINE = re.compile(r"HTTP/1\.[01] ([0-9]{3})(?: [\x20-\x7e]*)?")
 _FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([\x20-\x7e]*)")
 
 Fields = tuple[tuple[str, str], ...]
@@ -60,6 +61,12 @@ class Connection:
         """The other side's certificate."""
         tls: ssl.SSLObject = self._writer.get_extra_info("ssl_object")
         return tls.getpeercert(binary_form=True) or b""
+
+    @property
+    def version(self) -> str | None:
+        """The version of TLS that was agreed on."""
+        tls: ssl.SSLObject = self._writer.get_extra_info("ssl_object")
+        return tls.version()
 
     async def say(self, said: bytes) -> None:
         """Send bytes; the other side may have closed already."""

@@ -9,16 +9,19 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from proxy.core.errors import BadRequest, RequestTimeout, TooLarge
 from proxy.core.wire import Headers, Reply
-from proxy.edge.server.connection import Bounds
+from proxy.edge.server.connection import HttpServer
 from proxy.ports import ClientGone
+
+# After these, where the next request begins is a guess, and guesses smuggle.
+_NOT_UNDERSTOOD = frozenset({400, 405, 411})
 
 
 class HttpClient:
     """Reads the body when it is asked for, and writes one answer."""
 
-    def __init__(self, request: web.BaseRequest, bounds: Bounds) -> None:
+    def __init__(self, request: web.BaseRequest, http: HttpServer) -> None:
         self._request = request
-        self._bounds = bounds
+        self._http = http
         self._response: web.StreamResponse | None = None
 
     @property
@@ -44,7 +47,7 @@ class HttpClient:
         await self._invite_body()
         received = bytearray()
         try:
-            async with asyncio.timeout(self._bounds.body):
+            async with asyncio.timeout(self._http.bounds.body):
                 async for chunk in request.content.iter_any():
                     received += chunk
                     if len(received) > limit:
@@ -97,8 +100,9 @@ class HttpClient:
     def _set(self, response: web.StreamResponse, headers: Headers) -> None:
         for key, value in headers:
             response.headers.add(key, value)
-        if not self._request.content.is_eof():
-            # What was refused unread must not be read as the next request.
+        unread = not self._request.content.is_eof()
+        # What was refused unread must not be read as the next request.
+        if unread or response.status in _NOT_UNDERSTOOD or self._http.finishing:
             response.force_close()
 
 

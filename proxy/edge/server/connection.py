@@ -4,13 +4,18 @@ What is not HTTP ends as a `Status` too, without an echo of what was sent.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from aiohttp import web
+from aiohttp import HttpVersion11, StreamReader, web
 from aiohttp.abc import AbstractAccessLogger
+from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError, LineTooLong
+from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
+
+log = logging.getLogger(__name__)
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Malformed = Callable[[web.BaseRequest, BaseException | None], Awaitable[web.StreamResponse]]
@@ -23,8 +28,10 @@ class Bounds:
     request_line: int = 16 * 1024
     header: int = 64 * 1024  # a Keycloak token with hundreds of groups fits
     headers: int = 100
+    head: int = 128 * 1024  # all of it; the others multiply to megabytes before anybody is known
     idle: float = 75.0  # between requests, and for the head of one
     body: float = 60.0
+    linger: float = 1.0  # for a refused body that is still being sent, so that the refusal arrives
     connections: int = 10_000
 
 
@@ -36,10 +43,23 @@ class HttpServer(web.Server):
         super().__init__(handler, handler_cancellation=True)
         self.malformed = malformed
         self.bounds = bounds
+        self.finishing = False
+        """Whether every answer is the last one of its connection."""
 
     def __call__(self) -> RequestHandler:
         """Take one more connection."""
         return _Connection(self)
+
+    def finish(self) -> None:
+        """End each connection after what is under way on it, those without now.
+
+        Aiohttp's own `pre_shutdown` and `shutdown` stop reading, and with that
+        drop the rest of a body that is on its way.
+        """
+        self.finishing = True
+        for connection in self.connections:
+            if isinstance(connection, _Connection) and connection.is_idle:
+                connection.close()
 
 
 class _Connection(RequestHandler):
@@ -56,11 +76,18 @@ class _Connection(RequestHandler):
             max_line_size=bounds.request_line,
             max_field_size=bounds.header,
             max_headers=bounds.headers,
-            lingering_time=1.0,
+            lingering_time=bounds.linger,
             auto_decompress=False,
             access_log_class=_NoAccessLogger,
         )
         self._http = http
+        parser: Any = _Parser(self._parser, bounds.head)  # stands in for it from here
+        self._parser = parser
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way, nor waits."""
+        return self._current_request is None and not self._messages
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -74,6 +101,56 @@ class _Connection(RequestHandler):
             return await self._http.malformed(request, err_info.exc)
 
         return handler
+
+    def log_exception(self, *_args: object, exc_info: object = None, **_: object) -> None:
+        """What aiohttp would log with a traceback may quote what was sent."""
+        log.warning("a connection broke: %s", type(exc_info).__name__)
+
+
+_Messages: TypeAlias = Sequence[tuple[RawRequestMessage, StreamReader]]
+
+
+class _Parser:
+    """Aiohttp's parser, held to what it leaves open.
+
+    It lets any version pass, bounds each line of a head and not the head, and
+    when chunks break it leaves the reader of the body waiting, and takes the
+    fault for another request, to be answered as well.
+    """
+
+    def __init__(self, parser: Any, head: int) -> None:
+        self._parser = parser
+        self._most = head
+        self._pending = 0
+        self._body: StreamReader | None = None
+
+    def feed_data(self, data: bytes) -> tuple[_Messages, bool, bytes]:
+        """Parse what has come; returns requests whose heads are complete.
+
+        Raises:
+            HttpProcessingError: it is not HTTP/1.1.
+        """
+        try:
+            messages, upgraded, tail = self._parser.feed_data(data)
+        except HttpProcessingError:
+            if self._body is None or self._body.is_eof():
+                raise
+            self._body.set_exception(web.RequestPayloadError("broken framing"))
+            return (), False, b""
+        if messages:
+            self._pending = 0
+            self._body = messages[-1][1]
+            if any(message.version != HttpVersion11 for message, _ in messages):
+                raise BadHttpMessage("another version than 1.1")
+        elif self._body is None or self._body.is_eof():
+            self._pending += len(data)
+            if self._pending > self._most:
+                raise LineTooLong(b"", self._most)
+        return messages, upgraded, tail
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is aiohttp's."""
+        return getattr(self._parser, name)
 
 
 class _NoAccessLogger(AbstractAccessLogger):

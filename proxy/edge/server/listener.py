@@ -1,7 +1,10 @@
 """Where tenants connect: takes connections, hands each request to a `Service`."""
 
 import asyncio
+import contextlib
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from aiohttp import web
@@ -12,6 +15,9 @@ from proxy.core.wire import Headers, RawRequest
 from proxy.edge.server.client import HttpClient
 from proxy.edge.server.connection import Bounds, HttpServer
 from proxy.ports import Client
+
+# For the last bytes of answers, and for what is cut to notice that.
+_CUT_SECONDS = 0.5
 
 
 class Service(Protocol):
@@ -32,9 +38,11 @@ class Server:
     def __init__(self, service: Service, context: ssl.SSLContext, bounds: Bounds) -> None:
         self._service = service
         self._context = context
-        self._bounds = bounds
         self._http = HttpServer(self._handle, self._malformed, bounds)
         self._listener: asyncio.Server | None = None
+        self._under_way = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
 
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port, which the system chose where `port` is 0.
@@ -52,28 +60,45 @@ class Server:
         """Take no more connections, let requests under way finish for `grace` seconds."""
         if self._listener is not None:
             self._listener.close()
-        self._http.pre_shutdown()
-        await self._http.shutdown(grace)
+        self._http.finish()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._quiet.wait(), grace)
+        await self._http.shutdown(_CUT_SECONDS)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        client = HttpClient(request, self._bounds)
+        client = HttpClient(request, self._http)
         # INVARIANT: the raw path, not `request.path`, which aiohttp has decoded.
         raw = RawRequest(
             request.method, request.raw_path, _decode(request.raw_headers), request.remote or ""
         )
-        await self._service.serve(raw, client)
+        with self._counted():
+            await self._service.serve(raw, client)
+        if self._http.finishing:
+            client.response.force_close()
         return client.response
 
     async def _malformed(
         self, request: web.BaseRequest, fault: BaseException | None
     ) -> web.StreamResponse:
-        client = HttpClient(request, self._bounds)
+        client = HttpClient(request, self._http)
         refused: Refused = BadRequest("the request is not HTTP/1.1 as RFC 9112 has it")
         if isinstance(fault, LineTooLong):
             refused = HeadersTooLarge("the request line or a header is too long")
         await self._service.malformed(refused, request.remote or "", client)
         client.response.force_close()
         return client.response
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Know whether a request is under way."""
+        self._under_way += 1
+        self._quiet.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._quiet.set()
 
 
 def _decode(headers: tuple[tuple[bytes, bytes], ...]) -> Headers:
