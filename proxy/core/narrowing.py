@@ -89,6 +89,7 @@ def tenant_secrets(call: Call) -> UpstreamRequest:
     The apiserver does the narrowing, so nothing unfit reaches the proxy and
     any encoding streams. The stamp comes first: requirements of a selector
     are and-ed and read from the left, so nothing that follows can loosen it.
+    (Put last, it could be cut off: to the apiserver's lexer a NUL is the end.)
     """
     request = call.resource_request
     asked = attributes.parameter(request, "labelSelector")

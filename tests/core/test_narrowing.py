@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.core import attributes, narrowing
@@ -238,6 +238,8 @@ def test_a_list_of_secrets_is_narrowed_by_the_apiserver(query: str, sent: str) -
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from(["GET", "DELETE"]))
+@example("a\x00", "GET")
+@example(f"!{STAMP}", "DELETE")
 def test_whatever_a_selector_says_the_stamp_is_required_first(asked: str, method: str) -> None:
     query = attributes.Parameter.of("labelSelector", asked)
     sent = narrowing.tenant_secrets(call(method, f"{SECRETS_PATH}?labelSelector={query.raw}"))
