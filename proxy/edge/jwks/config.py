@@ -14,7 +14,8 @@ _WELL_KNOWN = "/.well-known/openid-configuration"
 class IssuerConfig:
     """One issuer: what its tokens must say, and how its keys are had.
 
-    `discovery_url` is where its metadata lies, if not below its own url.
+    `discovery_url` is where its metadata lies, if not below its own url, and
+    `jwks_url` is where its keys lie, if not where its metadata says.
     `ca_file` holds the PEM certificates that its servers are trusted by, instead
     of the system's. Times are in seconds: keys are fetched every
     `refresh_interval`, and no sooner than `cooldown` after a fetch that failed
@@ -29,6 +30,7 @@ class IssuerConfig:
     rules: IssuerRules
     algorithms: tuple[str, ...] = ("RS256", "ES256")
     discovery_url: str = ""
+    jwks_url: str = ""
     ca_file: Path | None = None
     refresh_interval: float = 300
     max_stale: float = 3600
@@ -42,6 +44,8 @@ class IssuerConfig:
             raise ValueError(f"{issuer}: algorithms must be of {', '.join(sorted(ALGORITHMS))}")
         if not is_https(self.metadata_url):
             raise ValueError(f"{issuer}: the url of its metadata must begin with `https://`")
+        if self.jwks_url and not is_https(self.jwks_url):
+            raise ValueError(f"{issuer}: the url of its keys must begin with `https://`")
         if not 0 < self.cooldown <= self.refresh_interval <= self.max_stale < float("inf"):
             raise ValueError(
                 f"{issuer}: must hold: 0 < cooldown <= refresh_interval <= max_stale < infinity"

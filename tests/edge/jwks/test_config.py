@@ -23,6 +23,8 @@ RULES = IssuerRules(name="corp", url="https://iam/realms/a", audiences=("hostcla
         {"discovery_url": "//iam"},
         {"discovery_url": "https://user@iam"},
         {"discovery_url": "https://[iam"},
+        {"jwks_url": "http://iam/keys"},
+        {"jwks_url": "https://user@iam/keys"},
         {"cooldown": 0},
         {"cooldown": 400},
         {"refresh_interval": 4000},

@@ -29,6 +29,20 @@ async def test_metadata_may_lie_elsewhere(issuer: Issuer) -> None:
     assert keys.find("k1", "ES256") is not None
 
 
+async def test_keys_may_lie_elsewhere_than_metadata_says(issuer: Issuer) -> None:
+    issuer.metadata = {"jwks_uri": "https://10.0.0.1:6443/openid/v1/jwks"}
+    issuer.handlers["/openid/v1/jwks"] = lambda _: _json({"keys": [issuer.keys[0].jwk()]})
+    keys = await fetch_keys(issuer.config(jwks_url=issuer.url + "/openid/v1/jwks"))
+    assert keys.find("k1", "ES256") is not None
+
+
+async def test_keys_that_lie_elsewhere_still_need_metadata_of_the_issuer(issuer: Issuer) -> None:
+    issuer.metadata = {"issuer": "https://other"}
+    with pytest.raises(FetchError, match="another issuer"):
+        await fetch_keys(issuer.config(jwks_url=issuer.url + "/keys"))
+    assert issuer.fetches == 0
+
+
 async def test_a_slash_at_the_end_of_the_url_is_not_doubled(issuer: Issuer) -> None:
     issuer.metadata["issuer"] = issuer.url + "/"
     keys = await fetch_keys(issuer.config(rules={"url": issuer.url + "/"}))
