@@ -12,8 +12,9 @@ import uuid
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import assert_never
 
-from proxy.core.identity import IssuerRules
+from proxy.core.identity import IssuerRules, Naming, OidcNaming, ServiceAccountNaming
 from proxy.edge.auditlog import JsonLines
 from proxy.edge.certificate import Certificate
 from proxy.edge.jwks import IssuerConfig, TokenVerifier
@@ -219,21 +220,34 @@ def _issuer(settings: IssuerSettings) -> IssuerConfig:
         name=settings.name,
         url=settings.url,
         audiences=settings.audiences,
-        username_claim=settings.claims.username,
-        groups_claim=settings.claims.groups,
-        client_claim=settings.claims.client,
+        naming=_naming(settings),
         required_claims=settings.required_claims,
-        authorized_parties=settings.authorized_parties,
         max_lifetime=settings.max_token_lifetime_seconds,
     )
     return IssuerConfig(
         rules=rules,
         algorithms=settings.algorithms,
         discovery_url=settings.discovery_url,
+        jwks_url=settings.jwks_url,
         ca_file=settings.ca_file,
         refresh_interval=settings.refresh_seconds,
         max_stale=settings.max_stale_seconds,
     )
+
+
+def _naming(settings: IssuerSettings) -> Naming:
+    match settings.kind:
+        case "oidc":
+            return OidcNaming(
+                username_claim=settings.claims.username,
+                groups_claim=settings.claims.groups,
+                client_claim=settings.claims.client,
+                authorized_parties=settings.authorized_parties,
+            )
+        case "kubernetes":
+            return ServiceAccountNaming()
+        case _:
+            assert_never(settings.kind)
 
 
 def _plain(check: Callable[[], str]) -> Check:

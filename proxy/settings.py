@@ -8,7 +8,7 @@ an error, since a misspelt restriction restricts nothing.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import (
@@ -19,6 +19,7 @@ from pydantic import (
     Field,
     ValidationError,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -54,6 +55,8 @@ def _address(value: Any) -> Any:
 
 FilePath = Annotated[Path, AfterValidator(_beside_the_file)]
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 366)]
+
+_T = TypeVar("_T")
 
 
 class _Section(BaseModel):
@@ -110,7 +113,7 @@ class ClusterSettings(_Section):
 
 
 class ClaimSettings(_Section):
-    """Which claims hold the name, the groups and the client."""
+    """Which claims of an OIDC provider hold the name, the groups and the client."""
 
     username: str = "sub"
     groups: str = "groups"
@@ -118,13 +121,28 @@ class ClaimSettings(_Section):
 
 
 class IssuerSettings(_Section):
-    """One OIDC issuer that is trusted to say who somebody is."""
+    """One issuer that is trusted to say who somebody is.
+
+    An OIDC provider, whose `claims` name people and clients; or, as kind
+    `kubernetes`, the service account issuer of a management cluster. Policies
+    name those as `serviceAccount: NAMESPACE/NAME`, or as the user
+    `serviceaccount:NAMESPACE:NAME`; they are in no group and of no client, and
+    no claim gives them a namespace.
+
+    `url` is what tokens have as `iss`, and what the issuer's metadata must call
+    itself. Where it is not reachable under that name, as an apiserver that
+    calls itself `https://kubernetes.default.svc`, `discoveryUrl` is where that
+    metadata lies; `jwksUrl` is where its keys lie, if its metadata names a place
+    that is not reachable from here.
+    """
 
     name: str
+    kind: Literal["oidc", "kubernetes"] = "oidc"
     url: str
     audiences: tuple[str, ...] = Field(min_length=1)
     algorithms: tuple[str, ...] = ("RS256", "ES256")
     discovery_url: str = ""
+    jwks_url: str = ""
     ca_file: FilePath | None = None
     claims: ClaimSettings = ClaimSettings()
     required_claims: dict[str, str] = {}
@@ -132,6 +150,14 @@ class IssuerSettings(_Section):
     max_token_lifetime_seconds: Seconds = 86_400
     refresh_seconds: Seconds = 300
     max_stale_seconds: Seconds = 3600
+
+    @field_validator("claims", "authorized_parties")
+    @classmethod
+    def _means_something(cls, value: _T, info: ValidationInfo) -> _T:
+        """Validators see only what is given: a restriction that nothing would read."""
+        if info.data.get("kind") == "kubernetes":
+            raise ValueError("is for kind `oidc`: a cluster names its service accounts itself")
+        return value
 
 
 class PolicySettings(_Section):

@@ -10,9 +10,9 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass, field
 from types import MappingProxyType
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, assert_never, final
 
-from proxy.core import claims
+from proxy.core import claims, serviceaccount
 from proxy.core.errors import Unauthenticated
 
 LEEWAY = 30.0
@@ -33,15 +33,19 @@ _SEAL = _Seal()
 class Identity:
     """Somebody, verified.
 
-    `issuer` is the name the configuration gives the issuer. `username`,
-    `groups` and `client` are what its claim mapping yields; `client` is empty
-    where the token names none. `service_account` is `NAMESPACE/NAME` for a
-    projected token of a management cluster, else empty. `claims` holds every
-    claim that is a string or a list of strings, for policies to use; one
-    inside an object has its path as name, as `claims.path` reads it. `expires`,
-    in seconds since the epoch, is the moment from which the token is refused:
-    its `exp` and the leeway. `token_id` is the token's `jti`, or a digest of
-    it: safe to log.
+    `issuer` is the name the configuration gives the issuer; `subject` is the
+    token's `sub`. `username`, `groups` and `client` are what the issuer's
+    naming yields; `client` is empty where the token names none. `claims` holds
+    every claim that is a string or a list of strings, for policies to use; one
+    inside an object has its path as name, as `claims.path` reads it.
+
+    `service_account` is `NAMESPACE/NAME` for a service account of a management
+    cluster, whose username is `serviceaccount:NAMESPACE:NAME`, and empty for
+    everybody else. A service account has no groups, client or claims.
+
+    `expires`, in seconds since the epoch, is the moment from which the token is
+    refused: its `exp` and the leeway. `token_id` is the token's `jti`, or a
+    digest of it: safe to log.
     """
 
     seal: InitVar[_Seal]
@@ -75,16 +79,49 @@ class SignedClaims:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OidcNaming:
+    """Which claims of an OIDC provider name somebody.
+
+    The name claim is `sub` unless set, as an issuer never gives a subject to
+    somebody else, while names and addresses may be changed or reused.
+    `authorized_parties` are the clients whose tokens are taken, by
+    `client_claim`; none means any. Claims inside objects are named as
+    `claims.path` says.
+
+    Raises:
+        ValueError: a claim has no name.
+    """
+
+    username_claim: str = "sub"
+    groups_claim: str = "groups"
+    client_claim: str = "azp"
+    authorized_parties: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in (self.username_claim, self.groups_claim, self.client_claim):
+            claims.path(name)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccountNaming:
+    """A management cluster names its service accounts, in claims that are always the same.
+
+    Whoever owns the cluster can sign anything with its keys, so nothing else
+    that its tokens say counts: no groups, no client, no claims for policies.
+    """
+
+
+Naming: TypeAlias = OidcNaming | ServiceAccountNaming
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerRules:
     """What a token of one issuer must say, and which of its claims mean what.
 
     `url` is the `iss` it must carry, byte for byte; one of `audiences` must be
-    in its `aud`. The name claim is `sub` unless set, as an issuer never gives a
-    subject to somebody else, while names and addresses may be changed or
-    reused. `required_claims` maps a claim to the string it must be or contain.
-    `authorized_parties` are the clients whose tokens are taken, by
-    `client_claim`; none means any. `max_lifetime`, in seconds, bounds
-    `exp - iat`. Claims inside objects are named as `claims.path` says.
+    in its `aud`. `required_claims` maps a claim, named as `claims.path` says,
+    to the string it must be or contain. `max_lifetime`, in seconds, bounds
+    `exp - iat`.
 
     Raises:
         ValueError: the rules would let in what they seem to keep out.
@@ -93,11 +130,8 @@ class IssuerRules:
     name: str
     url: str
     audiences: tuple[str, ...]
-    username_claim: str = "sub"
-    groups_claim: str = "groups"
-    client_claim: str = "azp"
+    naming: Naming = OidcNaming()
     required_claims: Mapping[str, str] = field(default_factory=dict)
-    authorized_parties: tuple[str, ...] = ()
     max_lifetime: float = 86_400
 
     def __post_init__(self) -> None:
@@ -109,10 +143,13 @@ class IssuerRules:
         if not self.audiences or not all(self.audiences):
             # Without it, a token meant for any other service would be good here.
             raise ValueError(f"issuer `{self.name}` needs an audience")
+        if isinstance(self.naming, ServiceAccountNaming) and self.url in self.audiences:
+            # Unless told otherwise, every pod of a cluster has a token for that audience, and
+            # such a token also opens the cluster to whoever it is shown to.
+            raise ValueError(f"issuer `{self.name}`: its url is the audience of its own apiserver")
         if not 0 < self.max_lifetime < claims.YEAR_10000:
             raise ValueError(f"issuer `{self.name}`: max_lifetime must be above 0 seconds")
-        mapped = (self.username_claim, self.groups_claim, self.client_claim)
-        for name in (*mapped, *self.required_claims):
+        for name in self.required_claims:
             claims.path(name)
 
 
@@ -129,15 +166,16 @@ def identify(rules: IssuerRules, signed: SignedClaims, now: float) -> Identity:
     for check in _CHECKS:
         if (reason := check(token)) is not None:
             raise Unauthenticated(reason)
+    named = _named(token)
     return Identity(
         _SEAL,
         issuer=rules.name,
-        subject=_name(token.claims["sub"], "sub"),
-        username=_name(token.find(rules.username_claim), rules.username_claim),
-        groups=_groups(token),
-        client=_client(token),
-        service_account="",
-        claims=MappingProxyType(dict(claims.texts(token.claims))),
+        subject=named.subject,
+        username=named.username,
+        groups=named.groups,
+        client=named.client,
+        service_account=named.service_account,
+        claims=MappingProxyType(named.claims),
         expires=token.claims["exp"] + LEEWAY,
         token_id=_token_id(token.claims.get("jti"), signed.digest),
     )
@@ -216,14 +254,6 @@ def _is_for_us(token: _Token) -> str | None:
     return "claim `aud` does not name this proxy"
 
 
-def _is_from_known_client(token: _Token) -> str | None:
-    """A token that a less trusted client of the same realm obtained."""
-    allowed = token.rules.authorized_parties
-    if not allowed or token.find(token.rules.client_claim) in allowed:
-        return None
-    return f"claim `{token.rules.client_claim}` is not a client that may use this proxy"
-
-
 def _has_required_claims(token: _Token) -> str | None:
     """A user of the realm whom the realm does not send here."""
     for name, wanted in token.rules.required_claims.items():
@@ -231,13 +261,6 @@ def _has_required_claims(token: _Token) -> str | None:
         if found != wanted and not (claims.are_strings(found) and wanted in found):
             return f"claim `{name}` does not have the value that is required here"
     return None
-
-
-def _has_verified_email(token: _Token) -> str | None:
-    """Anybody can claim an address that nobody has checked."""
-    if token.rules.username_claim != "email" or token.claims.get("email_verified", True) is True:
-        return None
-    return "claim `email_verified` is not true, so `email` is nobody's name"
 
 
 def _has_subject(token: _Token) -> str | None:
@@ -294,9 +317,7 @@ _CHECKS: tuple[_Check, ...] = (
     _is_not_bound,
     _is_from_issuer,
     _is_for_us,
-    _is_from_known_client,
     _has_required_claims,
-    _has_verified_email,
     _has_subject,
     _is_unexpired,
     _is_issued,
@@ -305,11 +326,68 @@ _CHECKS: tuple[_Check, ...] = (
 )
 
 
-# What it yields.
+# Whom it names.
 
 
-def _groups(token: _Token) -> tuple[str, ...]:
-    claim = token.rules.groups_claim
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Named:
+    subject: str
+    username: str
+    groups: tuple[str, ...] = ()
+    client: str = ""
+    service_account: str = ""
+    claims: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def _named(token: _Token) -> _Named:
+    match token.rules.naming:
+        case OidcNaming() as naming:
+            return _by_mapped_claims(token, naming)
+        case ServiceAccountNaming():
+            return _as_service_account(token)
+        case _:
+            assert_never(token.rules.naming)
+
+
+def _as_service_account(token: _Token) -> _Named:
+    account = serviceaccount.read(token.claims)
+    return _Named(
+        subject=token.claims["sub"],
+        # Without `system:`, which is for the service accounts of the cluster behind the proxy.
+        username=f"serviceaccount:{account.namespace}:{account.name}",
+        service_account=f"{account.namespace}/{account.name}",
+    )
+
+
+def _by_mapped_claims(token: _Token, naming: OidcNaming) -> _Named:
+    for check in (_is_from_known_client, _has_verified_email):
+        if (reason := check(token, naming)) is not None:
+            raise Unauthenticated(reason)
+    return _Named(
+        subject=_name(token.claims["sub"], "sub"),
+        username=_name(token.find(naming.username_claim), naming.username_claim),
+        groups=_groups(token, naming.groups_claim),
+        client=_client(token, naming.client_claim),
+        claims=dict(claims.texts(token.claims)),
+    )
+
+
+def _is_from_known_client(token: _Token, naming: OidcNaming) -> str | None:
+    """A token that a less trusted client of the same realm obtained."""
+    allowed = naming.authorized_parties
+    if not allowed or token.find(naming.client_claim) in allowed:
+        return None
+    return f"claim `{naming.client_claim}` is not a client that may use this proxy"
+
+
+def _has_verified_email(token: _Token, naming: OidcNaming) -> str | None:
+    """Anybody can claim an address that nobody has checked."""
+    if naming.username_claim != "email" or token.claims.get("email_verified", True) is True:
+        return None
+    return "claim `email_verified` is not true, so `email` is nobody's name"
+
+
+def _groups(token: _Token, claim: str) -> tuple[str, ...]:
     found = token.find(claim)
     if found is None:
         return ()
@@ -320,8 +398,7 @@ def _groups(token: _Token) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_name(group, claim) for group in found))
 
 
-def _client(token: _Token) -> str:
-    claim = token.rules.client_claim
+def _client(token: _Token, claim: str) -> str:
     found = token.find(claim)
     return "" if found is None else _name(found, claim)
 

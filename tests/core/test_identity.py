@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from proxy.core.claims import MAX_TEXT, MAX_VALUES
 from proxy.core.errors import Unauthenticated
-from proxy.core.identity import LEEWAY, Identity, IssuerRules, SignedClaims, identify
+from proxy.core.identity import (
+    LEEWAY,
+    Identity,
+    IssuerRules,
+    OidcNaming,
+    SignedClaims,
+    identify,
+)
 
 NOW = 1_800_000_000.0
 HEADER = {"alg": "RS256", "kid": "k1", "typ": "JWT"}
@@ -37,6 +44,11 @@ def rules(**overrides: Any) -> IssuerRules:
     return IssuerRules(**usual | overrides)
 
 
+def naming(**claims: Any) -> IssuerRules:
+    """The usual rules, but for what names somebody."""
+    return rules(naming=OidcNaming(**claims))
+
+
 def read(
     issuer: IssuerRules | None = None, *, header: Mapping[str, Any] = HEADER, **claims: Any
 ) -> Identity:
@@ -46,7 +58,7 @@ def read(
 
 
 def test_a_good_token_yields_its_mapped_claims() -> None:
-    alice = read(rules(username_claim="preferred_username"))
+    alice = read(naming(username_claim="preferred_username"))
     assert (alice.issuer, alice.subject, alice.username) == ("corp", "f3b1", "alice")
     assert alice.groups == ("/tenants/blue", "/tenants/blue/admins")
     assert (alice.client, alice.service_account) == ("kubectl", "")
@@ -155,11 +167,11 @@ def test_the_longest_lifetime_is_the_issuers_own() -> None:
 @pytest.mark.parametrize("azp", ["grafana", "kubectl2", "", DELETED, None, ["kubectl"]])
 def test_a_token_of_another_client_is_refused_where_clients_are_listed(azp: object) -> None:
     with pytest.raises(Unauthenticated, match="claim `azp` is not a client"):
-        read(rules(authorized_parties=("kubectl", "capm3")), azp=azp)
+        read(naming(authorized_parties=("kubectl", "capm3")), azp=azp)
 
 
 def test_a_token_of_a_listed_client_passes() -> None:
-    assert read(rules(authorized_parties=("capm3", "kubectl"))).client == "kubectl"
+    assert read(naming(authorized_parties=("capm3", "kubectl"))).client == "kubectl"
     assert read(azp=DELETED).client == ""
 
 
@@ -205,7 +217,7 @@ def test_a_required_claim_is_the_string_or_contains_it(
 def test_a_name_of_kubernetes_own_is_refused_with_its_whole_token(claim: str, name: str) -> None:
     value: Any = ["/tenants/blue", name] if claim == "groups" else name
     with pytest.raises(Unauthenticated, match=f"`{claim}` holds a name that begins with `system:`"):
-        read(rules(username_claim="preferred_username"), **{claim: value})
+        read(naming(username_claim="preferred_username"), **{claim: value})
 
 
 @pytest.mark.parametrize(
@@ -216,13 +228,13 @@ def test_a_name_of_kubernetes_own_is_refused_with_its_whole_token(claim: str, na
 def test_a_name_that_cannot_be_written_down_is_refused(claim: str, name: str) -> None:
     value: Any = ["/tenants/blue", name] if claim == "groups" else name
     with pytest.raises(Unauthenticated, match="printable"):
-        read(rules(username_claim="preferred_username"), **{claim: value})
+        read(naming(username_claim="preferred_username"), **{claim: value})
 
 
 @pytest.mark.parametrize("name", [DELETED, None, "", 7, ["alice"], {"a": "b"}])
 def test_a_token_without_its_name_claim_is_refused(name: object) -> None:
     with pytest.raises(Unauthenticated, match="claim `preferred_username`"):
-        read(rules(username_claim="preferred_username"), preferred_username=name)
+        read(naming(username_claim="preferred_username"), preferred_username=name)
 
 
 @pytest.mark.parametrize(
@@ -245,12 +257,12 @@ def test_a_token_may_have_no_groups(groups: object) -> None:
 
 
 def test_groups_may_lie_inside_another_claim() -> None:
-    assert read(rules(groups_claim="realm_access.roles")).groups == ("leaser", "offline_access")
+    assert read(naming(groups_claim="realm_access.roles")).groups == ("leaser", "offline_access")
 
 
 @pytest.mark.parametrize(("verified", "passes"), [(True, True), (DELETED, True), (False, False)])
 def test_an_unverified_address_is_nobodys_name(verified: object, *, passes: bool) -> None:
-    by_email = rules(username_claim="email")
+    by_email = naming(username_claim="email")
     if passes:
         assert read(by_email, email_verified=verified).username == "alice@blue.example"
         return
@@ -311,15 +323,21 @@ def test_a_token_without_a_sane_id_is_known_by_its_digest(jti: object) -> None:
         {"max_lifetime": 0},
         {"max_lifetime": math.nan},
         {"max_lifetime": math.inf},
-        {"username_claim": ""},
-        {"groups_claim": "a..b"},
-        {"client_claim": ".azp"},
         {"required_claims": {"": "x"}},
     ],
 )
 def test_rules_that_would_let_anybody_in_are_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"issuer|claim"):
         rules(**broken)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"username_claim": ""}, {"groups_claim": "a..b"}, {"client_claim": ".azp"}],
+)
+def test_a_claim_that_names_somebody_has_a_name(broken: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="not the name of a claim"):
+        OidcNaming(**broken)
 
 
 JSON = st.recursive(

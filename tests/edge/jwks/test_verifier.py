@@ -15,7 +15,7 @@ from jwt.utils import base64url_encode
 
 import proxy
 from proxy.core.errors import Unauthenticated, Unavailable
-from proxy.core.identity import LEEWAY, Identity
+from proxy.core.identity import LEEWAY, Identity, OidcNaming, ServiceAccountNaming
 from proxy.core.wire import RawRequest
 from proxy.edge.jwks import ALGORITHMS, IssuerConfig, TokenVerifier, verifier
 from proxy.ports import Authenticator
@@ -48,6 +48,28 @@ async def test_every_algorithm_verifies(issuer: Issuer, algorithm: str) -> None:
     issuer.keys = [SigningKey.generate("k1", algorithm)]
     async with verifying(issuer.config(algorithms=(algorithm,))) as tokens:
         assert (await who(tokens, issuer.token())).subject == "alice"
+
+
+CAPM3: dict[str, Any] = {
+    "sub": "system:serviceaccount:capm3-system:capm3-manager",
+    "kubernetes.io": {
+        "namespace": "capm3-system",
+        "serviceaccount": {"name": "capm3-manager", "uid": "b81e"},
+    },
+    "typ": None,
+}
+
+
+async def test_a_service_account_is_known_by_the_kind_of_its_issuer(issuer: Issuer) -> None:
+    cluster = issuer.config(rules={"naming": ServiceAccountNaming()})
+    async with verifying(cluster) as tokens:
+        capm3 = await who(tokens, issuer.token(**CAPM3))
+        assert (capm3.service_account, capm3.groups) == ("capm3-system/capm3-manager", ())
+        with pytest.raises(Unauthenticated, match="`sub`"):
+            await who(tokens, issuer.token())
+    async with verifying(issuer.config()) as tokens:
+        with pytest.raises(Unauthenticated, match="begins with `system:`"):
+            await who(tokens, issuer.token(**CAPM3))
 
 
 def changed(**claims: Any) -> Callable[[Issuer], str]:
@@ -125,7 +147,9 @@ async def test_a_token_that_proves_nothing_is_a_401(
 
 
 async def test_a_client_that_is_not_listed_is_refused(issuer: Issuer) -> None:
-    async with verifying(issuer.config(rules={"authorized_parties": ("capm3",)})) as tokens:
+    async with verifying(
+        issuer.config(rules={"naming": OidcNaming(authorized_parties=("capm3",))})
+    ) as tokens:
         with pytest.raises(Unauthenticated, match="azp"):
             await who(tokens, issuer.token(azp="grafana"))
         assert (await who(tokens, issuer.token(azp="capm3"))).client == "capm3"

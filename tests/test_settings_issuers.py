@@ -1,0 +1,61 @@
+"""What can be set for an issuer, by its kind."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from proxy import settings
+from proxy.settings import IssuerSettings, SettingsError
+
+BASE: dict[str, Any] = {
+    "apiVersion": settings.API_VERSION,
+    "kind": settings.KIND,
+    "server": {"certFile": "tls.crt", "keyFile": "tls.key"},
+    "cluster": {"inCluster": True},
+    "policies": {"paths": ["policies"]},
+}
+
+
+def load(folder: Path, **issuer: Any) -> IssuerSettings:
+    """The settings of one issuer, as the file of the proxy holds them."""
+    usual = {"name": "green-cluster", "url": "https://green", "audiences": ["hostclaim-proxy"]}
+    path = folder / "proxy.yaml"
+    path.write_text(yaml.safe_dump({**BASE, "issuers": [usual | issuer]}))
+    [loaded] = settings.load(path, {}).issuers
+    return loaded
+
+
+def test_an_issuer_is_an_oidc_provider_unless_set(tmp_path: Path) -> None:
+    assert load(tmp_path).kind == "oidc"
+    assert load(tmp_path, kind="oidc", claims={"username": "email"}).claims.username == "email"
+
+
+def test_a_cluster_is_an_issuer_by_its_kind(tmp_path: Path) -> None:
+    set_up = {"discoveryUrl": "https://10.0.0.1/d", "jwksUrl": "https://10.0.0.1/k"}
+    cluster = load(tmp_path, kind="kubernetes", caFile="green.crt", **set_up)
+    assert (cluster.kind, cluster.discovery_url) == ("kubernetes", "https://10.0.0.1/d")
+    assert (cluster.jwks_url, cluster.ca_file) == ("https://10.0.0.1/k", tmp_path / "green.crt")
+
+
+@pytest.mark.parametrize("kind", ["Kubernetes", "", "k8s", None, ["kubernetes"]])
+def test_another_kind_is_an_error(tmp_path: Path, kind: object) -> None:
+    with pytest.raises(SettingsError, match=r"issuers\[0\]\.kind: "):
+        load(tmp_path, kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("claims", {"username": "sub"}),
+        ("claims", {}),
+        ("authorizedParties", ["kubectl"]),
+        ("authorizedParties", []),
+    ],
+)
+def test_what_means_nothing_for_a_cluster_is_an_error(
+    tmp_path: Path, field: str, value: object
+) -> None:
+    with pytest.raises(SettingsError, match=rf"issuers\[0\]\.{field}: is for kind `oidc`"):
+        load(tmp_path, kind="kubernetes", **{field: value})
