@@ -5,7 +5,7 @@ parse is a 400; a parsed one never fails.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -200,9 +200,6 @@ def _term(part: str, known: Mapping[str, str]) -> FieldTerm:
     if field not in known:
         raise bad_request(f"field label not supported: {field}")
     return FieldTerm(field, known[field], operator != "!=", re.sub(r"\\(.)", r"\1", value))
-
-
-Selection: TypeAlias = Callable[[Object], bool]
 
 
 @dataclass(frozen=True, slots=True)
