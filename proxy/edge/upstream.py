@@ -95,6 +95,9 @@ class ApiServer:
             max_line_size=16 * 1024,
             max_field_size=64 * 1024,
         )
+        # Aiohttp sends a PUT or DELETE anew when its connection breaks, though the first
+        # may have been carried out; there is no public way to tell it not to.
+        self._session._retry_connection = False  # noqa: SLF001
         self._reloading = asyncio.create_task(self._keep_loading())
 
     async def close(self) -> None:
@@ -155,13 +158,16 @@ class ApiServer:
             log.warning("no connection to the apiserver: %s", exc)
             raise Unavailable("the cluster cannot be reached", retry_after=1) from exc
         except aiohttp.ClientError as exc:
-            # A write may or may not have happened, and the caller has to know that.
             log.warning("the apiserver broke off: %r", exc)
+            if method == "GET" and isinstance(exc, aiohttp.ClientConnectionError):
+                # A pooled connection that was closed as it was used. client-go asks again.
+                raise Unavailable("the cluster broke off", retry_after=1) from exc
+            # A write may or may not have happened, and the caller has to know that.
             raise BadGateway("the cluster broke off before it answered") from exc
-        if response.status == 401:
-            # The token may have been rotated a moment ago.
-            await self._reload()
         try:
+            if response.status == 401:
+                # The token may have been rotated a moment ago.
+                await self._reload()
             yield response
         finally:
             if response.content.at_eof():
@@ -192,9 +198,12 @@ class ApiServer:
                     client_configuration=fresh,
                     persist_config=False,
                 )
-        except (ConfigException, OSError, ValueError, TypeError, AttributeError) as exc:
-            # The loaders raise whatever a missing key makes them raise.
+        except (ConfigException, OSError) as exc:
             raise ClusterError(f"cluster: the credentials cannot be loaded: {exc}") from exc
+        except Exception as exc:
+            # The loaders raise whatever a broken file makes them raise, and may quote it.
+            kind = type(exc).__name__
+            raise ClusterError(f"cluster: the credentials cannot be loaded: {kind}") from exc
         host = fresh.host or ""
         if not host.startswith("https://"):
             raise ClusterError("cluster: the server must be an https:// address")
