@@ -32,7 +32,7 @@ class Management:
         app.router.add_get("/livez", self._live)
         app.router.add_get("/readyz", self._ready)
         app.router.add_get("/metrics", self._show_metrics)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
 
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port.
@@ -41,7 +41,7 @@ class Management:
             OSError: the address cannot be had.
         """
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, shutdown_timeout=1)
+        site = web.TCPSite(self._runner, host, port)
         await site.start()
         return int(self._runner.addresses[0][1])
 

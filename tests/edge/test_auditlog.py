@@ -1,0 +1,82 @@
+"""The audit log on files as operators have them: moved away, full, not writable."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.edge.auditlog import JsonLines
+
+FULL = Path("/dev/full")
+
+
+def lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "audit.jsonl"
+
+
+def test_a_record_is_a_line_that_is_there_at_once(path: Path) -> None:
+    log = JsonLines(path)
+    log.write({"auditID": "1"})
+    log.write({"auditID": "2", "message": "two\nlines"})
+    assert [line["auditID"] for line in lines(path)] == ["1", "2"]
+
+
+def test_records_of_an_earlier_run_stay(path: Path) -> None:
+    for number in ("1", "2"):
+        log = JsonLines(path)
+        log.write({"auditID": number})
+        log.close()
+    assert len(lines(path)) == 2
+
+
+def test_only_its_owner_and_group_read_it(path: Path) -> None:
+    JsonLines(path).close()
+    assert path.stat().st_mode & 0o007 == 0
+
+
+def test_after_it_was_moved_away_records_go_to_a_new_file(path: Path) -> None:
+    log = JsonLines(path)
+    log.write({"auditID": "1"})
+    moved = path.rename(path.with_suffix(".1"))
+    log.write({"auditID": "2"})
+    log.reopen()
+    log.write({"auditID": "3"})
+    assert [line["auditID"] for line in lines(moved)] == ["1", "2"]
+    assert [line["auditID"] for line in lines(path)] == ["3"]
+
+
+def test_a_new_file_that_cannot_be_opened_leaves_the_old_one(path: Path) -> None:
+    log = JsonLines(path)
+    moved = path.rename(path.with_suffix(".1"))
+    path.mkdir()
+    with pytest.raises(IsADirectoryError):
+        log.reopen()
+    log.write({"auditID": "1"})
+    assert len(lines(moved)) == 1
+
+
+def test_a_full_disk_is_an_error_of_the_record_that_did_not_fit() -> None:
+    log = JsonLines(FULL)
+    with pytest.raises(OSError, match="No space left"):
+        log.write({"auditID": "1"})
+
+
+def test_a_file_that_cannot_be_opened_is_an_error_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        JsonLines(tmp_path / "none" / "audit.jsonl")
+
+
+def test_without_a_file_records_go_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
+    log = JsonLines(None)
+    log.write({"auditID": "1"})
+    log.reopen()
+    log.close()
+    log.write({"auditID": "2"})
+    written = capfd.readouterr().out
+    assert [json.loads(line)["auditID"] for line in written.splitlines()] == ["1", "2"]

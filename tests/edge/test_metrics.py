@@ -1,0 +1,54 @@
+"""The page that operators' Prometheus reads."""
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from proxy.edge.metrics import Metrics
+
+
+def samples(metrics: Metrics) -> dict[str, float]:
+    """Every sample of the page, by its name and the values of its labels in the order of theirs."""
+    return {
+        " ".join(
+            (sample.name, *(value for _, value in sorted(sample.labels.items())))
+        ): sample.value
+        for family in text_string_to_metric_families(metrics.page().decode())
+        for sample in family.samples
+    }
+
+
+def test_answers_are_counted_by_verb_resource_and_code() -> None:
+    metrics = Metrics()
+    for code in (200, 200, 403):
+        metrics.answered("get", "hostclaims", code, 0.01)
+    page = samples(metrics)
+    assert page["hostclaim_proxy_requests_total 200 hostclaims get"] == 2
+    assert page["hostclaim_proxy_requests_total 403 hostclaims get"] == 1
+
+
+def test_how_long_answers_took_is_shown_but_not_for_watches() -> None:
+    metrics = Metrics()
+    metrics.answered("get", "secrets", 200, 0.25)
+    metrics.answered("watch", "secrets", 200, 3600)
+    page = samples(metrics)
+    assert page["hostclaim_proxy_request_duration_seconds_sum secrets get"] == 0.25
+    assert "hostclaim_proxy_request_duration_seconds_sum secrets watch" not in page
+
+
+def test_open_watches_go_up_and_down() -> None:
+    metrics = Metrics()
+    for change in (+1, +1, -1):
+        metrics.watching(change)
+    assert samples(metrics)["hostclaim_proxy_open_watches"] == 1
+
+
+def test_a_number_of_somebody_elses_is_read_with_the_page() -> None:
+    metrics, numbers = Metrics(), [3.0]
+    metrics.show("answer", "What it is.", lambda: numbers[-1])
+    numbers.append(42)
+    assert samples(metrics)["answer"] == 42
+
+
+def test_two_proxies_in_a_process_do_not_share_their_numbers() -> None:
+    one, other = Metrics(), Metrics()
+    one.watching(+1)
+    assert samples(other)["hostclaim_proxy_open_watches"] == 0
