@@ -2,9 +2,9 @@
 
 from typing import assert_never
 
-from proxy.core import discovery, narrowing, review, secrets
+from proxy.core import discovery, hostclaims, review, secrets
 from proxy.core.attributes import HOSTCLAIMS, DiscoveryRequest, ResourceRequest, ReviewRequest
-from proxy.core.conversation import Conversation, Forward, at_once
+from proxy.core.conversation import Conversation, at_once
 from proxy.core.narrowing import Call
 from proxy.core.policy import RuleSet
 
@@ -18,7 +18,7 @@ def begin(call: Call, rules: RuleSet) -> Conversation:
         case ReviewRequest():
             return at_once(review.answer(call, request, rules))
         case ResourceRequest() if request.resource == HOSTCLAIMS:
-            return at_once(Forward(narrowing.forward(call)))
+            return hostclaims.converse(call)
         case ResourceRequest():
             return secrets.converse(call)
     assert_never(request)

@@ -15,6 +15,7 @@ from proxy.core.attributes import (
     ReviewRequest,
     Verb,
 )
+from proxy.core.bounds import Bounds
 from proxy.core.identity import Identity
 from proxy.core.policy import Effect, Rule, RuleSet
 
@@ -32,12 +33,17 @@ _SEAL = _Seal()
 @final
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """A decision to let one request of one identity through, and the rules that made it."""
+    """A decision to let one request of one identity through, and the rules that made it.
+
+    `bounds` has, for each verb that the request needs, the bounds of every rule
+    that grants it: what is written must stay within one of them.
+    """
 
     seal: InitVar[_Seal]
     identity: Identity
     request: RequestInfo
-    rules: tuple[Rule, ...]
+    rules: tuple[Rule, ...] = ()
+    bounds: tuple[tuple[Bounds, ...], ...] = ()
 
     def __post_init__(self, seal: _Seal) -> None:
         if seal is not _SEAL:
@@ -66,7 +72,7 @@ def authorize(identity: Identity, request: RequestInfo, rules: RuleSet) -> Decis
     """Decide. Cannot fail, and does not depend on anything but its arguments."""
     match request:
         case DiscoveryRequest() | ReviewRequest():
-            return Allow(_SEAL, identity, request, ())
+            return Allow(_SEAL, identity, request)
         case ResourceRequest():
             return _authorize_resource(identity, request, rules)
     assert_never(request)
@@ -90,15 +96,17 @@ def _authorize_resource(identity: Identity, request: ResourceRequest, rules: Rul
         reason = f"the {request.subresource} is written by the host's controller alone"
         return Deny(identity, request, reason)
     grants: list[Rule] = []
+    bounds: list[tuple[Bounds, ...]] = []
     for verb in required_verbs(request):
         asked = (request.resource.plural, verb, request.namespace)
         if denial := rules.matching(Effect.DENY, *asked):
             return Deny(identity, request, "a policy denies it explicitly", denial)
-        grant = rules.matching(Effect.ALLOW, *asked)
-        if grant is None:
+        granting = tuple(rules.all_matching(Effect.ALLOW, *asked))
+        if not granting:
             return Deny(identity, request, _no_grant(asked, rules))
-        grants.append(grant)
-    return Allow(_SEAL, identity, request, tuple(dict.fromkeys(grants)))
+        grants.append(granting[0])
+        bounds.append(tuple(rule.bounds for rule in granting))
+    return Allow(_SEAL, identity, request, tuple(dict.fromkeys(grants)), tuple(bounds))
 
 
 def _no_grant(asked: tuple[str, Verb, str], rules: RuleSet) -> str:

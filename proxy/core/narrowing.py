@@ -11,7 +11,7 @@ from dataclasses import InitVar, dataclass, replace
 from typing import Final, final
 
 from proxy.core import attributes, media
-from proxy.core.attributes import Document, ResourceRequest, Verb
+from proxy.core.attributes import Document, Parameter, Resource, ResourceRequest, Verb
 from proxy.core.entitlement import Allow
 from proxy.core.wire import Headers, RawRequest
 
@@ -25,6 +25,9 @@ _READABLE = frozenset({media.JSON, media.YAML, media.PROTOBUF})
 _INSPECTABLE = frozenset({media.JSON})
 _FORWARDED = frozenset({media.JSON, media.YAML})
 _INSPECTED = frozenset({media.JSON, media.PROTOBUF})
+
+_METADATA = f"{media.JSON};as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+_METADATA_LIST = f"{media.JSON};as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 
 _USER_AGENT = re.compile(r"[\x20-\x7e]{1,256}")
 
@@ -107,6 +110,20 @@ def look(call: Call) -> UpstreamRequest:
     """A get of the object that a write is about, as plain JSON."""
     request = replace(call.resource_request, verb=Verb.GET, patch_type=None, parameters=())
     return _request(call, request, media.JSON)
+
+
+def look_at(call: Call, resource: Resource, name: str) -> UpstreamRequest:
+    """A get of what a write refers to in its own namespace: metadata only, never data."""
+    request = ResourceRequest(Verb.GET, resource, call.resource_request.namespace, name)
+    return _request(call, request, _METADATA)
+
+
+def count(call: Call) -> UpstreamRequest:
+    """A list of the collection that a create is for, made to tell how many there are."""
+    asked = call.resource_request
+    limit = (Parameter.of("limit", "1"),)
+    request = ResourceRequest(Verb.LIST, asked.resource, asked.namespace, parameters=limit)
+    return _request(call, request, _METADATA_LIST)
 
 
 def rehearse(call: Call, body: bytes) -> UpstreamRequest:

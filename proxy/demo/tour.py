@@ -28,7 +28,7 @@ _RED: Final = f"{_NAMESPACES}/red/hostclaims"
 _SECRETS: Final = "/api/v1/namespaces/blue-dev/secrets"
 _WHO_AM_I: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
-CLAIM: Final = {
+CLAIM: Final[dict[str, Any]] = {
     "apiVersion": "metal3.io/v1alpha1",
     "kind": "HostClaim",
     "metadata": {"name": "node-0"},
@@ -200,6 +200,17 @@ async def _see_foreign_secret(scene: Scene) -> str:
     return f"{one.text}; listed: {', '.join(names)}"
 
 
+async def _point_at_foreign_secret(scene: Scene) -> str:
+    spec = {**CLAIM["spec"], "userData": {"name": "not-the-tenants"}}
+    answer = await scene.blue.ask("PUT", f"{_BLUE}/node-0", await _changed(scene, spec))
+    return answer.text
+
+
+async def _changed(scene: Scene, spec: Mapping[str, Any]) -> dict[str, Any]:
+    claim = await scene.blue.ask("GET", f"{_BLUE}/node-0")
+    return {**claim.body, "spec": spec}
+
+
 async def _lose_the_namespace(scene: Scene) -> str:
     """The policy is edited while a watch is open."""
     policy = scene.directory / "policies" / "blue.yaml"
@@ -258,6 +269,11 @@ STEPS: Final = (
         "blue looks for a secret in its own namespace that is not a tenant's",
         '404 secrets "not-the-tenants" not found; listed: node-0-user-data',
         _see_foreign_secret,
+    ),
+    Step(
+        "blue points its claim at that secret, to have it handed to a host",
+        "403",
+        _point_at_foreign_secret,
     ),
     Step(
         "blue makes its claim look bound",

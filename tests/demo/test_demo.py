@@ -52,7 +52,7 @@ def test_the_tour_comes_out_as_expected(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "NOT OK" not in done.stdout
-    assert "16 of 16 steps came out as expected" in done.stdout
+    assert "17 of 17 steps came out as expected" in done.stdout
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no kubectl on this machine")

@@ -19,6 +19,7 @@ class Fault(NamedTuple):
 
 _WANTED: Final = {
     "string_type": ("a string", "put it in quotes"),
+    "int_type": ("a number", "write it without quotes"),
     "bool_type": ("`true`", "write `true`"),
     "tuple_type": ("a list", "write `[...]`, or lines that begin with `- `"),
     "model_type": ("a mapping", "write lines of `field: value`"),

@@ -14,6 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core.core_schema import WithDefaultSchema
 
 from proxy.core.attributes import Verb
+from proxy.core.bounds import Bounds
 from proxy.core.policy import subjects, values
 from proxy.core.policy.faults import Fault, ticked
 from proxy.core.policy.located import Path
@@ -107,6 +108,35 @@ class Statement(Model):
         return ROLES[self.role] if self.role else product(self.resources, self.verbs)
 
 
+class SelectorBounds(Model):
+    """What a claim's `hostSelector` must say."""
+
+    match_labels: dict[values.Text, values.Label] = Field(default_factory=dict)
+    """Labels that must be in its `matchLabels`."""
+    in_namespaces: values.List[values.Namespace] = ()
+    """Namespaces of hosts, one of which must be its `inNamespace`."""
+
+
+class ClaimBounds(Model):
+    """How far a HostClaim that is written by a grant may go. What is left out is not bounded."""
+
+    host_selector: SelectorBounds = SelectorBounds()
+    """Which hosts it may ask for."""
+    images: values.List[values.ImagePrefix] = ()
+    """URLs that end with `/`, under one of which its image and checksum must lie."""
+    max_host_claims: values.Count = None
+    """How many claims there may be in the namespace."""
+
+    def compiled(self) -> Bounds:
+        """What the judge of claims knows them by."""
+        return Bounds(
+            tuple(sorted(self.host_selector.match_labels.items())),
+            self.host_selector.in_namespaces,
+            self.images,
+            self.max_host_claims,
+        )
+
+
 class Grant(Statement):
     """What the subjects may do, and in which namespaces."""
 
@@ -122,6 +152,8 @@ class Grant(Statement):
 
     namespaces_from_claim: values.Text = ""
     """A claim of the token that lists names of namespaces; `namespaces` bound it."""
+    bounds: ClaimBounds = ClaimBounds()
+    """How far the HostClaims may go. Of several grants, the widest counts."""
 
     @classmethod
     def contradictions(cls, given: Collection[str]) -> Iterator[Fault]:
@@ -198,6 +230,8 @@ _MODELS: Final[Mapping[Path, type[Model]]] = {
     ("spec",): Spec,
     ("spec", "subjects"): Subject,
     ("spec", "allow"): Grant,
+    ("spec", "allow", "bounds"): ClaimBounds,
+    ("spec", "allow", "bounds", "hostSelector"): SelectorBounds,
     ("spec", "deny"): Denial,
 }
 

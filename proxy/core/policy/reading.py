@@ -4,6 +4,7 @@ All or none: rules come only from documents in which nothing is wrong.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -39,6 +40,7 @@ def _compile(document: Document, policy: AccessPolicy) -> Iterator[Entry]:
     subjects = tuple(subject.compiled() for subject in policy.spec.subjects)
     for number, grant in enumerate(policy.spec.allow):
         rule = _rule(document, policy.metadata.name, Effect.ALLOW, number, grant)
+        rule = replace(rule, bounds=grant.bounds.compiled())
         yield Entry(subjects, rule, grant.namespaces_from_claim)
     for number, denial in enumerate(policy.spec.deny):
         rule = _rule(document, policy.metadata.name, Effect.DENY, number, denial)
@@ -109,6 +111,10 @@ def _parts(tree: Mapping[str, Any]) -> Iterator[tuple[Path, object]]:
         items = spec.get(name) if isinstance(spec, dict) else None
         for number, item in enumerate(items if isinstance(items, list) else ()):
             yield ("spec", name, number), item
+            bounds = item.get("bounds") if isinstance(item, dict) else None
+            if name == "allow" and isinstance(bounds, dict):
+                yield ("spec", name, number, "bounds"), bounds
+                yield ("spec", name, number, "bounds", "hostSelector"), bounds.get("hostSelector")
 
 
 def _meant(model: type[Model], given: Iterable[str]) -> set[str]:

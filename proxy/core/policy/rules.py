@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Final
 
 from proxy.core.attributes import HOSTCLAIMS, SECRETS, SERVED, Verb
+from proxy.core.bounds import UNBOUNDED, Bounds
 
 Permission = tuple[str, Verb]
 """The plural of a resource and what may be done with it."""
@@ -69,7 +70,8 @@ class Origin:
 class Rule:
     """One grant or denial: these permissions in these namespaces.
 
-    A namespace is an exact name, a prefix such as `blue-*`, or `*`.
+    A namespace is an exact name, a prefix such as `blue-*`, or `*`. `bounds` are
+    a grant's alone, and about the HostClaims that are written by it.
     """
 
     origin: Origin
@@ -77,6 +79,7 @@ class Rule:
     permissions: frozenset[Permission]
     # A claim may list thousands; a rule is told from others by its origin.
     namespaces: tuple[str, ...] = field(hash=False)
+    bounds: Bounds = UNBOUNDED
 
 
 class RuleSet:
@@ -88,10 +91,11 @@ class RuleSet:
             index = self._index[rule.effect]
             for pattern in rule.namespaces:
                 kept = index.setdefault(pattern, [])
-                # INVARIANT: each rule kept adds a permission to those before it, so
-                # there are at most as many as there are permissions, and a lookup
-                # costs the same however many rules name one namespace.
-                if not kept or not rule.permissions <= _union(kept):
+                # INVARIANT: each rule kept adds a permission to those before it that
+                # go as far, so there are at most as many as there are permissions for
+                # each bounds, and a lookup costs the same however many rules there are.
+                as_far = [k for k in kept if k.bounds in {UNBOUNDED, rule.bounds}]
+                if not as_far or not rule.permissions <= _union(as_far):
                     kept.append(rule)
 
     def matching(self, effect: Effect, resource: str, verb: Verb, namespace: str) -> Rule | None:
@@ -99,12 +103,17 @@ class RuleSet:
 
         `resource` is a plural. Whoever decides asks for a denial first.
         """
+        return next(self.all_matching(effect, resource, verb, namespace), None)
+
+    def all_matching(
+        self, effect: Effect, resource: str, verb: Verb, namespace: str
+    ) -> Iterator[Rule]:
+        """Every rule of different reach with this effect on the request, the closest first."""
         index = self._index[effect]
         for pattern in covering(namespace):
             for rule in index.get(pattern, ()):
                 if (resource, verb) in rule.permissions:
-                    return rule
-        return None
+                    yield rule
 
     def permissions(self, namespace: str) -> frozenset[Permission]:
         """All that may be done in a namespace, denials taken off."""

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from proxy.core import attributes
 from proxy.core.attributes import is_name, is_namespace
+from proxy.core.bounds import is_image_prefix
 from proxy.core.policy import rules
 from proxy.core.policy.faults import Fault, suggestion, wrong_type
 from proxy.core.policy.located import shown
@@ -24,6 +25,8 @@ _PATTERN: Final = re.compile(
     # An RFC 1123 label; the beginning of one, up to a dash; anything.
     r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?|[a-z0-9][-a-z0-9]{0,60}-\*|\*"
 )
+
+_LABEL_VALUE: Final = r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
 
 _T = TypeVar("_T")
 
@@ -68,6 +71,28 @@ def _check_pattern(value: str) -> str:
     elif _PATTERN.fullmatch(value.lower()):
         hint = f"did you mean `{value.lower()}`?"
     raise _error(f"{shown(value)} matches no namespace", hint)
+
+
+def _check_label(value: str) -> str:
+    if not re.fullmatch(_LABEL_VALUE, value):
+        hint = "use at most 63 letters, digits, `-`, `_` and `.`"
+        raise _error(f"{shown(value)} is not the value of a label", hint)
+    return value
+
+
+def _check_image_prefix(value: str) -> str:
+    if not is_image_prefix(value):
+        hint = "write a URL that ends with `/`, such as `https://images.example.com/blue/`"
+        raise _error(f"{shown(value)} cannot bound images", hint)
+    return value
+
+
+def _check_count(value: object) -> object:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _error(*wrong_type("int_type", value))
+    if value < 0:
+        raise _error(f"`{value}` is below zero", "give a number, zero or more")
+    return value
 
 
 def _check_some(value: tuple[_T, ...]) -> tuple[_T, ...]:
@@ -122,6 +147,11 @@ Namespace = Annotated[
 Role = Annotated[rules.Role | SkipJsonSchema[None], one_of("role", rules.Role)]
 Plural = Annotated[str, one_of("resource", PLURALS), schema(enum=[*PLURALS])]
 Verb = Annotated[attributes.Verb, one_of("verb", attributes.Verb)]
+Label = Annotated[str, AfterValidator(_check_label), schema(pattern=f"^{_LABEL_VALUE}$")]
+ImagePrefix = Annotated[
+    str, AfterValidator(_check_image_prefix), schema(pattern="^(https?|oci)://[^/]+/(.*/)?$")
+]
+Count = Annotated[int | SkipJsonSchema[None], BeforeValidator(_check_count), schema(minimum=0)]
 Yes = Annotated[bool, AfterValidator(_check_true), schema(const=True)]
 
 # The tree has a list where a frozen model has a tuple; nothing else is read loosely.

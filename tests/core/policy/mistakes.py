@@ -245,4 +245,44 @@ WRONG: list[tuple[Path, object, str]] = [
         [],
         "spec.deny[0].verbs: is empty, give it an item",
     ),
+    ((*GRANT, "bounds"), [], f"spec.allow[0].bounds: is a list, {MAPPING}"),
+    (
+        (*GRANT, "bounds"),
+        {"image": ["https://images.example.com/"]},
+        "spec.allow[0].bounds: unknown field `image`, did you mean `images`?",
+    ),
+    (
+        (*GRANT, "bounds"),
+        {"hostSelector": {"inNamespace": ["pool-a"]}},
+        (
+            "spec.allow[0].bounds.hostSelector: unknown field `inNamespace`, "
+            "did you mean `inNamespaces`?"
+        ),
+    ),
+    (
+        (*GRANT, "bounds"),
+        {"images": ["https://images.example.com"]},
+        (
+            "spec.allow[0].bounds.images[0]: `https://images.example.com` cannot bound images, "
+            "write a URL that ends with `/`, such as `https://images.example.com/blue/`"
+        ),
+    ),
+    (
+        (*GRANT, "bounds"),
+        {"maxHostClaims": -1},
+        "spec.allow[0].bounds.maxHostClaims: `-1` is below zero, give a number, zero or more",
+    ),
+    (
+        (*GRANT, "bounds"),
+        {"maxHostClaims": "3"},
+        "spec.allow[0].bounds.maxHostClaims: is a string, not a number, write it without quotes",
+    ),
+    (
+        (*GRANT, "bounds"),
+        {"hostSelector": {"matchLabels": {"pool": "a b"}}},
+        (
+            "spec.allow[0].bounds.hostSelector.matchLabels.pool: `a b` is not the value of a "
+            "label, use at most 63 letters, digits, `-`, `_` and `.`"
+        ),
+    ),
 ]

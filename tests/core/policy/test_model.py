@@ -3,9 +3,12 @@
 import jsonschema
 import pytest
 
-from proxy.core.policy import Path, schema
-from tests.core.policy.documents import GOOD, changed
+from proxy.core.attributes import Verb
+from proxy.core.bounds import Bounds
+from proxy.core.policy import Effect, Path, schema
+from tests.core.policy.documents import GOOD, changed, policies
 from tests.core.policy.mistakes import WRONG
+from tests.identities import make_identity
 
 
 def accepts(tree: object) -> bool:
@@ -23,3 +26,17 @@ def test_the_schema_is_a_schema_and_takes_a_good_document() -> None:
 )
 def test_an_editor_refuses_what_the_proxy_refuses(path: Path, value: object) -> None:
     assert not accepts(changed(path, value))
+
+
+def test_bounds_are_read_into_the_rule() -> None:
+    written = {
+        "hostSelector": {"matchLabels": {"pool": "blue"}, "inNamespaces": ["pool-a", "lab-*"]},
+        "images": ["https://images.example.com/blue/"],
+        "maxHostClaims": 3,
+    }
+    rules = policies(changed(("spec", "allow", 0, "bounds"), written)).rules_for(make_identity())
+    found = rules.matching(Effect.ALLOW, "hostclaims", Verb.CREATE, "blue-dev")
+    assert found is not None
+    assert found.bounds == Bounds(
+        (("pool", "blue"),), ("pool-a", "lab-*"), ("https://images.example.com/blue/",), 3
+    )

@@ -1,8 +1,11 @@
 """What is granted where: patterns match by whole words, denials stand apart."""
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.core.attributes import Verb
+from proxy.core.bounds import UNBOUNDED, Bounds
 from proxy.core.policy import ROLES, Effect, Origin, Permission, Role, Rule, RuleSet
 
 CLAIMS = "hostclaims"
@@ -98,3 +101,32 @@ def test_namespaces_leave_out_what_a_denial_empties() -> None:
 def test_namespaces_keep_a_pattern_that_a_denial_only_touches() -> None:
     rules = RuleSet([rule("red-*"), rule("red-prod", effect=Effect.DENY)])
     assert rules.namespaces() == ("red-*",)
+
+
+FEW = Bounds(max_host_claims=3)
+
+
+def bounded(*namespaces: str, bounds: Bounds = FEW, number: int = 1) -> Rule:
+    return replace(rule(*namespaces, number=number), bounds=bounds)
+
+
+def bounds_of(rules: RuleSet, namespace: str = "blue-dev") -> list[Bounds]:
+    asked = (CLAIMS, Verb.CREATE, namespace)
+    return [found.bounds for found in rules.all_matching(Effect.ALLOW, *asked)]
+
+
+def test_rules_of_different_bounds_all_count() -> None:
+    rules = RuleSet([bounded("blue-dev"), rule("blue-dev")])
+    assert bounds_of(rules) == [FEW, UNBOUNDED]
+
+
+def test_a_rule_that_goes_no_further_adds_nothing() -> None:
+    twice = [bounded("blue-dev", number=number) for number in range(3)]
+    assert bounds_of(RuleSet(twice)) == [FEW]
+    assert bounds_of(RuleSet([rule("blue-dev"), *twice])) == [UNBOUNDED]
+
+
+def test_bounds_of_wider_patterns_count_too() -> None:
+    rules = RuleSet([bounded("blue-*"), rule("blue-dev"), bounded("*", bounds=Bounds())])
+    assert bounds_of(rules) == [UNBOUNDED, FEW, UNBOUNDED]
+    assert bounds_of(rules, "red") == [UNBOUNDED]

@@ -1,0 +1,233 @@
+"""What a claim may say: HostClaims judged as they would be stored, whatever the write.
+
+A claim has Metal3 act for the tenant: hand secrets to a host, fetch an image,
+choose a host. So what it refers to must be the tenant's, and what it asks for
+within the bounds of a rule that grants the write. Each field that is not is
+named; what is valid at all is left to the apiserver to say.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final, assert_never
+
+from proxy.core import attributes, body, filtering, live, media, narrowing
+from proxy.core.attributes import HOSTCLAIMS, SECRETS, PatchType, Verb
+from proxy.core.body import Object
+from proxy.core.bounds import Bounds, breaches
+from proxy.core.conversation import Conversation, Forward, at_once
+from proxy.core.errors import Cause
+from proxy.core.live import Asking, Live, forbidden_field
+from proxy.core.narrowing import Call
+from proxy.core.wire import Reply
+
+FINALIZER: Final = "metal3.io/hostclaim"
+"""Metal3's: while it is there, the host is not yet released."""
+
+_REFERENCES: Final = ("userData", "networkData", "metaData")
+
+
+def converse(call: Call) -> Conversation:
+    """Answer an allowed request on HostClaims.
+
+    Raises, before anything is written: BadRequest, Conflict, Forbidden,
+    NotAcceptable, NotFound, UnsupportedMediaType.
+    """
+    verb = call.resource_request.verb
+    match verb:
+        case Verb.GET | Verb.LIST | Verb.WATCH | Verb.DELETE | Verb.DELETECOLLECTION:
+            return at_once(Forward(narrowing.forward(call)))
+        case Verb.CREATE:
+            return _create(call)
+        case Verb.UPDATE:
+            return _update(call)
+        case Verb.PATCH:
+            return _patch(call)
+    assert_never(verb)
+
+
+def _create(call: Call) -> Conversation:
+    claim = _read(call)
+    yield from _judge(call, claim, None)
+    return Forward(narrowing.write(call, body.render(claim)))
+
+
+def _update(call: Call) -> Conversation:
+    claim = _read(call)
+    version = body.text(claim["metadata"], "resourceVersion", "metadata.resourceVersion")
+
+    def act(seen: Live | None) -> Asking[Reply]:
+        yield from _judge(call, claim, live.existing(call, seen))
+        return (yield narrowing.write(call, body.render(claim)))
+
+    # Without a version the apiserver refuses it, so none is put in.
+    return live.act_on(call, version, _look, act)
+
+
+def _patch(call: Call) -> Conversation:
+    """Judge a patch, whatever its type, by what it would store: `dryRun=All` tells."""
+    patch = live.read_patch(call)
+    creates = call.resource_request.patch_type is PatchType.APPLY
+
+    def act(seen: Live | None) -> Asking[Reply]:
+        before = seen if creates else live.existing(call, seen)
+        pinned = live.pinned(patch, before)
+        rehearsed = yield narrowing.rehearse(call, pinned)
+        if rehearsed.code not in {200, 201}:
+            return rehearsed
+        yield from _judge(call, filtering.parse_reply(rehearsed), before)
+        return (yield narrowing.write(call, pinned))
+
+    return live.act_on(call, live.precondition(live.version_of(patch)), _look, act)
+
+
+def _look(call: Call) -> Asking[Live | None]:
+    reply = yield narrowing.look(call)
+    if reply.code == 404:
+        return None
+    if reply.code != 200:
+        raise filtering.refusal(reply)
+    return live.read(reply)
+
+
+def _read(call: Call) -> Object:
+    media.content_type(call.raw.value("Content-Type"), frozenset({media.JSON}))
+    claim = body.parse_object(call.body)
+    for key, wanted in (("kind", HOSTCLAIMS.kind), ("apiVersion", HOSTCLAIMS.api_version)):
+        if body.text(claim, key, key) not in {"", wanted}:
+            raise body.malformed(key, f"`{wanted}` as the path says")
+    request = call.resource_request
+    metadata = body.section(claim, "metadata", "metadata")
+    if body.text(metadata, "namespace", "metadata.namespace") not in {"", request.namespace}:
+        raise body.malformed("metadata.namespace", "the namespace of the path")
+    name = body.text(metadata, "name", "metadata.name")
+    if request.name and name not in {"", request.name}:
+        raise body.malformed("metadata.name", "the name in the path")
+    return claim
+
+
+def _judge(call: Call, stored: Object, before: Live | None) -> Asking[None]:
+    """Refuse what would be stored if a field of it is not the tenant's to set so."""
+    known = before.object if before else {}
+    causes = [*_finalizers(stored, known), *_foreign_references(call, stored)]
+    causes += _image_secret(stored)
+    within, breached = _within_bounds(call, stored)
+    if not within:
+        causes += breached
+    if causes:
+        raise live.refuse(call, *causes)
+    causes = (yield from _secrets(call, stored)) + (yield from _owners(call, stored, known))
+    if before is None:
+        causes += yield from _number(call, within)
+    if causes:
+        raise live.refuse(call, *causes)
+
+
+def _finalizers(stored: Object, known: Object) -> Iterator[Cause]:
+    now, before = _names(stored, "finalizers"), _names(known, "finalizers")
+    if FINALIZER in before and FINALIZER not in now:
+        because = f"must keep {FINALIZER}: it goes once the host is released"
+        yield forbidden_field("metadata.finalizers", because)
+    for added in sorted(now - before - {FINALIZER}):
+        # Whoever would remove it is not in this cluster, and the host would be held for ever.
+        yield forbidden_field("metadata.finalizers", f"cannot have `{added}` added")
+
+
+def _names(claim: Object, key: str) -> set[str]:
+    return {v for v in _list(_mapping(claim, "metadata"), key) if isinstance(v, str)}
+
+
+def _foreign_references(call: Call, stored: Object) -> Iterator[Cause]:
+    namespace = call.resource_request.namespace
+    for key in _REFERENCES:
+        reference = _mapping(_mapping(stored, "spec"), key)
+        # A tuple: what a client wrote need not be hashable.
+        if reference.get("namespace") not in (None, "", namespace):
+            yield forbidden_field(f"spec.{key}.namespace", f"must be `{namespace}` or left out")
+        name = reference.get("name")
+        if name is not None and not (isinstance(name, str) and attributes.is_name(name)):
+            yield forbidden_field(f"spec.{key}.name", "must be the name of a secret")
+
+
+def _image_secret(stored: Object) -> Iterator[Cause]:
+    if _mapping(_mapping(stored, "spec"), "image").get("ociAuthSecretName"):
+        # It names a secret in the host's namespace, which is the provider's.
+        yield forbidden_field("spec.image.ociAuthSecretName", "must be left out")
+
+
+def _within_bounds(call: Call, stored: Object) -> tuple[list[Bounds], list[Cause]]:
+    """The bounds that the claim keeps, for the verb that has the fewest; or what breaks them."""
+    within: list[Bounds] = []
+    for alternatives in call.allow.bounds:
+        within = [bounds for bounds in alternatives if not any(breaches(bounds, stored))]
+        if not within:
+            return [], list(breaches(alternatives[0], stored))
+    return within, []
+
+
+def _secrets(call: Call, stored: Object) -> Asking[list[Cause]]:
+    """A reference never grants: it is to a tenant's secret, or to none that is there yet."""
+    causes = []
+    for key in _REFERENCES:
+        name = _mapping(_mapping(stored, "spec"), key).get("name")
+        if name is None:
+            continue
+        reply = yield narrowing.look_at(call, SECRETS, name)
+        if reply.code == 200 and not filtering.is_tenant_secret(reply):
+            because = f"names `{name}`, which is not a secret that was made through this proxy"
+            causes.append(forbidden_field(f"spec.{key}.name", because))
+        elif reply.code not in {200, 404}:
+            raise filtering.refusal(reply)
+    return causes
+
+
+def _owners(call: Call, stored: Object, known: Object) -> Asking[list[Cause]]:
+    """An owner that this cluster does not have gets the object garbage-collected."""
+    causes = []
+    before = _list(_mapping(known, "metadata"), "ownerReferences")
+    for number, owner in enumerate(_list(_mapping(stored, "metadata"), "ownerReferences")):
+        if owner in before:
+            continue
+        if not (yield from _is_claim_here(call, owner)):
+            because = (
+                "must be a HostClaim of this namespace, by its uid: an object whose owner "
+                "this cluster does not have is deleted"
+            )
+            causes.append(forbidden_field(f"metadata.ownerReferences[{number}]", because))
+    return causes
+
+
+def _is_claim_here(call: Call, owner: Any) -> Asking[bool]:
+    match owner:
+        case {"apiVersion": HOSTCLAIMS.api_version, "kind": HOSTCLAIMS.kind, "name": str(name)}:
+            if not attributes.is_name(name):
+                return False
+        case _:
+            return False
+    reply = yield narrowing.look_at(call, HOSTCLAIMS, name)
+    return reply.code == 200 and live.read(reply).uid == owner.get("uid")
+
+
+def _number(call: Call, within: list[Bounds]) -> Asking[list[Cause]]:
+    """How many there may be, by the widest of the bounds that the claim keeps."""
+    limits = [bounds.max_host_claims for bounds in within if bounds.max_host_claims is not None]
+    if len(limits) < len(within) or not limits:
+        return []
+    reply = yield narrowing.count(call)
+    if reply.code != 200:
+        raise filtering.refusal(reply)
+    found = filtering.parse_reply(reply)
+    more = _mapping(found, "metadata").get("remainingItemCount", 0)
+    if len(found["items"]) + more < max(limits):
+        return []
+    return [
+        forbidden_field("metadata.namespace", f"has {max(limits)} hostclaims, as many as it may")
+    ]
+
+
+def _mapping(parent: Object, key: str) -> Object:
+    value = parent.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _list(parent: Object, key: str) -> list[Any]:
+    value = parent.get(key)
+    return value if isinstance(value, list) else []
