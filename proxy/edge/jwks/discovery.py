@@ -19,8 +19,12 @@ from proxy.edge.jwks.keys import KeySet, KeySetError, read_keys
 MAX_DOCUMENT = 1024 * 1024
 """The most bytes either document may have."""
 
-# Without `Accept-Encoding: identity` a small answer could unpack into a large one.
-_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
+_HEADERS = {
+    # A kube-apiserver has its key set in the media type of RFC 7517, 8.5.2 alone.
+    "Accept": "application/json, application/jwk-set+json",
+    # Else a small answer could unpack into a large one.
+    "Accept-Encoding": "identity",
+}
 
 
 class FetchError(Exception):

@@ -29,6 +29,25 @@ async def test_metadata_may_lie_elsewhere(issuer: Issuer) -> None:
     assert keys.find("k1", "ES256") is not None
 
 
+@pytest.mark.parametrize(
+    ("path", "media_type"), [(METADATA, "application/json"), ("/keys", "application/jwk-set+json")]
+)
+async def test_an_issuer_may_have_each_document_in_its_own_media_type_alone(
+    issuer: Issuer, path: str, media_type: str
+) -> None:
+    """As a kube-apiserver, which answers 406 to whoever does not take a key set as such."""
+    accepted: list[str] = []
+
+    async def note(request: web.Request) -> web.StreamResponse:
+        accepted.extend(request.headers["Accept"].split(", "))
+        return web.Response(status=406)
+
+    issuer.handlers[path] = note
+    with pytest.raises(FetchError, match="406"):
+        await fetch_keys(issuer.config())
+    assert media_type in accepted
+
+
 async def test_keys_may_lie_elsewhere_than_metadata_says(issuer: Issuer) -> None:
     issuer.metadata = {"jwks_uri": "https://10.0.0.1:6443/openid/v1/jwks"}
     issuer.handlers["/openid/v1/jwks"] = lambda _: _json({"keys": [issuer.keys[0].jwk()]})
