@@ -146,7 +146,9 @@ class IssuerRules:
         if isinstance(self.naming, ServiceAccountNaming) and self.url in self.audiences:
             # Unless told otherwise, every pod of a cluster has a token for that audience, and
             # such a token also opens the cluster to whoever it is shown to.
-            raise ValueError(f"issuer `{self.name}`: its url is the audience of its own apiserver")
+            raise ValueError(
+                f"issuer `{self.name}`: audiences must not hold its url, the one of its apiserver"
+            )
         if not 0 < self.max_lifetime < claims.YEAR_10000:
             raise ValueError(f"issuer `{self.name}`: max_lifetime must be above 0 seconds")
         for name in self.required_claims:

@@ -183,7 +183,7 @@ def test_a_required_claim_may_bound_a_cluster_to_some_namespace() -> None:
 
 
 def test_a_token_for_the_clusters_own_apiserver_cannot_be_asked_for() -> None:
-    with pytest.raises(ValueError, match="audience of its own apiserver"):
+    with pytest.raises(ValueError, match="issuer `green-cluster`: audiences must not hold its url"):
         rules(audiences=("hostclaim-proxy", URL))
     assert IssuerRules(name="corp", url=URL, audiences=(URL,)).naming == OidcNaming()
 
