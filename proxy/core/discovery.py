@@ -20,7 +20,6 @@ from proxy.core.attributes import (
 )
 from proxy.core.body import Object
 from proxy.core.conversation import Conversation, at_once
-from proxy.core.errors import NotFound
 from proxy.core.narrowing import Call, UpstreamRequest
 from proxy.core.wire import Reply
 
@@ -32,13 +31,22 @@ LEARNT: Final = frozenset({Document.VERSION, Document.OPENAPI_V3, *_SCHEMAS})
 """The documents that are the apiserver's own, cut down; the same for every caller."""
 _VERBS: Final = sorted(verb.value for verb in Verb)
 
+# What describes nothing can be validated by nothing: kubectl then leaves it to the server. It
+# reads v2 for a `List`, and up to 1.28 for everything, and would not go on without it.
+_NO_SCHEMAS: Final = {
+    "swagger": "2.0",
+    "info": {"title": "see /openapi/v3", "version": "unversioned"},
+    "paths": {},
+}
+# The same as gnostic's `openapi.v2.Document`, of which field 1 is `swagger`. It is asked for by
+# a name that is no media type, and so answered by another (kube-openapi, `handler/handler.go`).
+_NO_SCHEMAS_PROTOBUF: Final = b"\x0a\x032.0"
+_ASKED_AS: Final = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+_ANSWERED_AS: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+
 
 def converse(call: Call, request: DiscoveryRequest) -> Conversation:
-    """Answer an allowed discovery request.
-
-    Raises:
-        NotFound: OpenAPI v2, which is large, protobuf to kubectl, and superseded.
-    """
+    """Answer an allowed discovery request."""
     document = request.document
     match document:
         case Document.API | Document.APIS:
@@ -52,12 +60,20 @@ def converse(call: Call, request: DiscoveryRequest) -> Conversation:
         case Document.VERSION:
             return _version(call)
         case Document.OPENAPI_V2:
-            raise NotFound("OpenAPI v2 is not served, use /openapi/v3")
+            return at_once(_no_schemas(call))
         case Document.OPENAPI_V3:
             return _schema_index(call)
         case Document.OPENAPI_V3_CORE | Document.OPENAPI_V3_GROUP_VERSION:
             return _schema(call, document)
     assert_never(document)
+
+
+def _no_schemas(call: Call) -> Reply:
+    """OpenAPI v2, which v3 has superseded, as a document that describes nothing."""
+    asked = ",".join(call.raw.values("Accept")).split(",")
+    if _ASKED_AS in (media_range.strip() for media_range in asked):
+        return Reply(200, (("Content-Type", _ANSWERED_AS),), _NO_SCHEMAS_PROTOBUF)
+    return _json(_NO_SCHEMAS)
 
 
 def _version(call: Call) -> Conversation:

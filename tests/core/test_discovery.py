@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.core.attributes import SERVED, Document, Verb
-from proxy.core.errors import NotFound, Unavailable
+from proxy.core.errors import Unavailable
 from proxy.core.wire import Reply
 from tests.core.asking import call, play, reply
 
@@ -122,8 +122,17 @@ def test_the_version_is_the_apiservers_own() -> None:
     }
 
 
-def test_openapi_v2_is_not_served() -> None:
-    assert isinstance(play(call("GET", "/openapi/v2")).refused, NotFound)
+def test_openapi_v2_describes_nothing() -> None:
+    found = read(Document.OPENAPI_V2)
+    assert (found["swagger"], found["paths"], "definitions" in found) == ("2.0", {}, False)
+
+
+def test_kubectl_reads_openapi_v2_as_protobuf() -> None:
+    asked = ("Accept", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
+    answer = play(call("GET", "/openapi/v2", asked)).reply
+    assert answer.body == b"\x0a\x032.0"
+    # The name that is asked for has an `@`, which Go refuses to read in a media type.
+    assert answer.header("Content-Type") == asked[1].replace("@", ".")
 
 
 def test_a_schema_is_the_apiservers_own_cut_down() -> None:
