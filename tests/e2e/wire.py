@@ -5,6 +5,7 @@ bytes that belong to no answer are a failure and not a leftover.
 """
 
 import asyncio
+import contextlib
 import json
 import re
 import ssl
@@ -113,9 +114,11 @@ class Connection:
         """Wait for another byte, or for the end of the connection, and say which it was."""
         return not self._ahead and not await self._more()
 
-    def hang_up(self) -> None:
+    async def hang_up(self) -> None:
         """Be gone, as a killed process is: without a goodbye."""
         self._writer.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            await self._writer.wait_closed()
 
     async def _until(self, separator: bytes) -> bytes:
         while separator not in self._ahead:
@@ -151,7 +154,7 @@ async def connected(
     try:
         yield connection
     finally:
-        connection.hang_up()
+        await connection.hang_up()
 
 
 def request(method: str, target: str, *lines: str, body: bytes = b"") -> bytes:

@@ -370,7 +370,7 @@ async def test_a_client_that_leaves_ends_the_work_for_it(tmp_path: Path) -> None
     async with listening(tmp_path, answer) as listener, listener.connect() as connection:
         await connection.say(request("GET", "/"))
         await began.wait()
-        connection.hang_up()
+        await connection.hang_up()
         async with asyncio.timeout(10):
             await ended.wait()
 
