@@ -135,10 +135,6 @@ NOT_GRANTED = [
     ("blue-capm3", "DELETE", CLAIMS),
     ("blue-capm3", "DELETE", f"{CORE}/secrets"),
     ("blue-capm3", "DELETE", f"{CLAIMS}?labelSelector=a%3Db"),
-    ("blue-capm3", "GET", f"{METAL3}/hostclaims"),
-    ("blue-capm3", "GET", f"{METAL3}/hostclaims?watch=1"),
-    ("blue-capm3", "GET", f"{METAL3}/hostclaims?fieldSelector=metadata.namespace%3Dblue-dev"),
-    ("blue-capm3", "GET", "/api/v1/secrets"),
     ("blue-capm3", "PUT", f"{CLAIMS}/x/status"),
     ("blue-capm3", "PATCH", f"{CLAIMS}/x/status"),
     ("auditor", "POST", CLAIMS),
@@ -149,6 +145,9 @@ NOT_GRANTED = [
     ("auditor", "POST", f"{CLAIMS}?dryRun=All"),
     ("auditor", "GET", f"{CORE}/secrets"),
     ("auditor", "GET", f"{CORE}/secrets/x"),
+    ("auditor", "GET", "/api/v1/secrets"),
+    ("auditor", "GET", "/api/v1/secrets?watch=1"),
+    ("auditor", "GET", "/api/v1/secrets?fieldSelector=metadata.namespace%3Dred"),
 ]
 
 
