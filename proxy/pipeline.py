@@ -6,13 +6,22 @@ sent upstream, and every way out writes exactly one audit record.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from cachetools import TTLCache
 
-from proxy.core import answer, attributes, audit, discovery, entitlement, filtering, status
+from proxy.core import (
+    answer,
+    attributes,
+    audit,
+    discovery,
+    entitlement,
+    filtering,
+    spanning,
+    status,
+)
 from proxy.core.attributes import (
     DiscoveryRequest,
     Document,
@@ -22,7 +31,7 @@ from proxy.core.attributes import (
     Verb,
 )
 from proxy.core.audit import Trail
-from proxy.core.conversation import Conversation, Forward, Outcome
+from proxy.core.conversation import Conversation, Forward, Merge, Outcome, Weaver
 from proxy.core.entitlement import Allow, Deny
 from proxy.core.errors import InternalError, Refused, TooManyRequests, Unavailable
 from proxy.core.narrowing import Call
@@ -176,16 +185,46 @@ class Pipeline:
             case Forward(request=request):
                 async with self._upstream.stream(request) as stream:
                     filtering.check(stream.code)
-                    trail.code = stream.code
-                    await self._relay(stream, allow, trail, client)
+                    await self._relay(stream, stream.chunks(), allow, trail, client)
+            case Merge():
+                await self._merge(outcome, allow, trail, client)
 
-    async def _relay(self, stream: Stream, allow: Allow, trail: Trail, client: Client) -> None:
+    async def _merge(self, merge: Merge, allow: Allow, trail: Trail, client: Client) -> None:
+        """Open a stream for each namespace; one that ends ends them all."""
+        async with AsyncExitStack() as stack:
+            streams: dict[str, Stream] = {}
+            refused: Stream | None = None
+            for namespace, request in merge.requests:
+                stream = await stack.enter_async_context(self._upstream.stream(request))
+                filtering.check(stream.code)
+                if stream.code == spanning.NOT_BOUND:
+                    refused = stream
+                elif stream.code != 200:
+                    await self._relay(stream, stream.chunks(), allow, trail, client)
+                    return
+                else:
+                    streams[namespace] = stream
+            if not streams and refused is not None:
+                await self._relay(refused, refused.chunks(), allow, trail, client)
+                return
+            async with aclosing(_woven(streams, merge.weaver)) as chunks:
+                await self._relay(next(iter(streams.values())), chunks, allow, trail, client)
+
+    async def _relay(
+        self,
+        stream: Stream,
+        chunks: AsyncIterator[bytes],
+        allow: Allow,
+        trail: Trail,
+        client: Client,
+    ) -> None:
+        trail.code = stream.code
         head = (*filtering.headers(stream.headers), ("Audit-Id", trail.audit_id))
         await client.begin(stream.code, head)
         whole = True
         try:
             async with self._until_not_allowed(allow):
-                async for chunk in stream.chunks():
+                async for chunk in chunks:
                     await client.write(chunk)
                     whole = chunk.endswith(b"\n")
         except TimeoutError:
@@ -227,6 +266,8 @@ class Pipeline:
         async with asyncio.timeout(left) as scope:
             self._watches[scope] = allow
             self._meter.watching(+1)
+            # What changed while the apiserver was asked has passed it by.
+            await self._decide_again(scope, allow)
             try:
                 yield
             finally:
@@ -239,16 +280,20 @@ class Pipeline:
         task.add_done_callback(self._deciding_anew.discard)
 
     async def _decide_anew(self) -> None:
-        """Decide every open watch again, by the rules as they are now."""
         for scope, allow in list(self._watches.items()):
-            try:
-                rules = await self._entitlements.rules(allow.identity)
-                decision = entitlement.authorize(allow.identity, allow.request, rules)
-            except Refused:
-                # Nobody can tell whether it is still allowed, so it is not.
-                decision = None
-            if not isinstance(decision, Allow):
-                self._end_watch(scope)
+            await self._decide_again(scope, allow)
+
+    async def _decide_again(self, scope: asyncio.Timeout, allow: Allow) -> None:
+        """Decide an open watch by the rules as they are now, and end it if that differs."""
+        try:
+            rules = await self._entitlements.rules(allow.identity)
+            decision = entitlement.authorize(allow.identity, allow.request, rules)
+        except Refused:
+            # Nobody can tell whether it is still allowed, so it is not.
+            decision = None
+        spans = decision.namespaces if isinstance(decision, Allow) else None
+        if self._draining or spans != allow.namespaces:
+            self._end_watch(scope)
 
     def _end_watch(self, scope: asyncio.Timeout) -> None:
         # It may have ended by itself while others were decided.
@@ -286,6 +331,37 @@ class Pipeline:
             self._audit_works = False
         verb, resource = _labels(trail.request)
         self._meter.answered(verb, resource, trail.code, now - trail.received)
+
+
+async def _woven(streams: Mapping[str, Stream], weaver: Weaver) -> AsyncGenerator[bytes, None]:
+    """The pieces of several streams as they come, woven into one; ends with the first to end."""
+    # As many as there are streams: a client that does not read holds them all up.
+    pieces: asyncio.Queue[tuple[str, bytes | Exception | None]] = asyncio.Queue(len(streams))
+
+    async def pump(namespace: str, stream: Stream) -> None:
+        end: Exception | None = None
+        try:
+            async for chunk in stream.chunks():
+                await pieces.put((namespace, chunk))
+        except Exception as exc:  # noqa: BLE001 - raised again, where the others are read
+            end = exc
+        await pieces.put((namespace, end))
+
+    pumps = [asyncio.create_task(pump(name, stream)) for name, stream in streams.items()]
+    try:
+        while True:
+            match await pieces.get():
+                case (_, None):
+                    return
+                case (_, Exception() as exc):
+                    raise exc
+                case (namespace, bytes() as chunk):
+                    if out := weaver.feed(namespace, chunk):
+                        yield out
+    finally:
+        for task in pumps:
+            task.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
 
 
 def _signed(reply: Reply, headers: Headers, trail: Trail) -> Reply:

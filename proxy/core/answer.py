@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from proxy.core import discovery, hostclaims, review, secrets
+from proxy.core import discovery, hostclaims, review, secrets, spanning
 from proxy.core.attributes import HOSTCLAIMS, DiscoveryRequest, ResourceRequest, ReviewRequest
 from proxy.core.conversation import Conversation, at_once
 from proxy.core.narrowing import Call
@@ -17,6 +17,8 @@ def begin(call: Call, rules: RuleSet) -> Conversation:
             return discovery.converse(call, request)
         case ReviewRequest():
             return at_once(review.answer(call, request, rules))
+        case ResourceRequest(namespace=None):
+            return spanning.converse(call)
         case ResourceRequest() if request.resource == HOSTCLAIMS:
             return hostclaims.converse(call)
         case ResourceRequest():

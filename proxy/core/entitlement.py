@@ -5,7 +5,7 @@ denial wins over any number of grants, and no match is a denial.
 """
 
 from dataclasses import InitVar, dataclass
-from typing import assert_never, final
+from typing import Final, assert_never, final
 
 from proxy.core.attributes import (
     DiscoveryRequest,
@@ -18,6 +18,9 @@ from proxy.core.attributes import (
 from proxy.core.bounds import Bounds
 from proxy.core.identity import Identity
 from proxy.core.policy import Effect, Rule, RuleSet
+
+MAX_SPANNED: Final = 100
+"""How many namespaces one list or watch spans; each is a connection to the apiserver."""
 
 # How many namespaces a refusal lists; the rest is a number.
 _NAMED = 10
@@ -35,6 +38,7 @@ _SEAL = _Seal()
 class Allow:
     """A decision to let one request of one identity through, and the rules that made it.
 
+    `namespaces` are those that a list or watch of all namespaces is to span.
     `bounds` has, for each verb that the request needs, the bounds of every rule
     that grants it: what is written must stay within one of them.
     """
@@ -44,6 +48,7 @@ class Allow:
     request: RequestInfo
     rules: tuple[Rule, ...] = ()
     bounds: tuple[tuple[Bounds, ...], ...] = ()
+    namespaces: tuple[str, ...] = ()
 
     def __post_init__(self, seal: _Seal) -> None:
         if seal is not _SEAL:
@@ -91,7 +96,7 @@ def required_verbs(request: ResourceRequest) -> tuple[Verb, ...]:
 
 def _authorize_resource(identity: Identity, request: ResourceRequest, rules: RuleSet) -> Decision:
     if request.namespace is None:
-        return Deny(identity, request, f"ask for one namespace at a time; {_yours(rules)}")
+        return _authorize_all(identity, request, rules)
     if request.subresource and request.verb is not Verb.GET:
         reason = f"the {request.subresource} is written by the host's controller alone"
         return Deny(identity, request, reason)
@@ -107,6 +112,30 @@ def _authorize_resource(identity: Identity, request: ResourceRequest, rules: Rul
         grants.append(granting[0])
         bounds.append(tuple(rule.bounds for rule in granting))
     return Allow(_SEAL, identity, request, tuple(dict.fromkeys(grants)), tuple(bounds))
+
+
+def _authorize_all(identity: Identity, request: ResourceRequest, rules: RuleSet) -> Decision:
+    """A list or watch of all namespaces: of those that are granted by name, all of them.
+
+    Which namespaces a pattern covers is not known here, and to leave some out
+    unsaid would be a wrong answer.
+    """
+    if request.verb not in {Verb.LIST, Verb.WATCH}:
+        return Deny(identity, request, f"name a namespace; {_yours(rules)}")
+    asked = (request.resource.plural, request.verb)
+    granted = tuple(name for name in rules.namespaces() if asked in rules.permissions(name))
+    if not granted:
+        reason = f"no policy grants you {request.verb} on {asked[0]} anywhere; {_yours(rules)}"
+        return Deny(identity, request, reason)
+    if patterns := [name for name in granted if name.endswith("*")]:
+        reason = f"which namespaces {', '.join(patterns[:_NAMED])} covers is not known here"
+        return Deny(identity, request, f"{reason}, ask for one namespace at a time")
+    if len(granted) > MAX_SPANNED:
+        reason = f"you have more than {MAX_SPANNED} namespaces, ask for one at a time"
+        return Deny(identity, request, reason)
+    found = (rules.matching(Effect.ALLOW, *asked, name) for name in granted)
+    why = tuple(dict.fromkeys(rule for rule in found if rule is not None))
+    return Allow(_SEAL, identity, request, why, namespaces=granted)
 
 
 def _no_grant(asked: tuple[str, Verb, str], rules: RuleSet) -> str:

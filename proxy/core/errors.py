@@ -123,6 +123,13 @@ class AlreadyExists(Refused):
     reason = "AlreadyExists"
 
 
+class Expired(Refused):
+    """What a `continue` led on to is gone; the list has to begin anew."""
+
+    code = 410
+    reason = "Expired"
+
+
 class LengthRequired(Refused):
     """A write that does not say how long its body is (RFC 9110, 15.5.12)."""
 

@@ -11,13 +11,23 @@ from dataclasses import InitVar, dataclass, replace
 from typing import Final, final
 
 from proxy.core import attributes, media
-from proxy.core.attributes import Document, Parameter, Resource, ResourceRequest, Verb
+from proxy.core.attributes import (
+    SECRETS,
+    Document,
+    Parameter,
+    Resource,
+    ResourceRequest,
+    Verb,
+)
 from proxy.core.entitlement import Allow
 from proxy.core.wire import Headers, RawRequest
 
 STAMP: Final = "hostclaim-proxy.metal3.io/tenant-secret"
 """The label that makes a secret a tenant's; only the proxy and the cluster's owner set it."""
 STAMPED: Final = "true"
+
+PAGING: Final = frozenset({"limit", "continue", "resourceVersion", "resourceVersionMatch"})
+"""The parameters that say from where a collection is read."""
 
 # What a list or watch, or a claim, can be asked in; the apiserver says 406 to the rest.
 _READABLE = frozenset({media.JSON, media.YAML, media.PROTOBUF})
@@ -94,11 +104,19 @@ def tenant_secrets(call: Call) -> UpstreamRequest:
     are and-ed and read from the left, so nothing that follows can loosen it.
     (Put last, it could be cut off: to the apiserver's lexer a NUL is the end.)
     """
-    request = call.resource_request
-    asked = attributes.parameter(request, "labelSelector")
-    selector = f"{STAMP}={STAMPED}" + (f",{asked}" if asked else "")
-    narrowed = attributes.with_parameter(request, "labelSelector", selector)
-    return _pass(call, narrowed)
+    return _pass(call, _stamped_only(call.resource_request))
+
+
+def in_namespace(call: Call, namespace: str, paging: tuple[Parameter, ...]) -> UpstreamRequest:
+    """A list or watch of all namespaces, in one that was allowed, from where `paging` says."""
+    if namespace not in call.allow.namespaces:
+        raise TypeError("this namespace was not allowed")
+    asked = call.resource_request
+    kept = tuple(p for p in asked.parameters if p.key not in PAGING)
+    request = replace(asked, namespace=namespace, parameters=(*kept, *paging))
+    if request.resource == SECRETS:
+        request = _stamped_only(request)
+    return _request(call, request, _accept(call, _INSPECTABLE))
 
 
 def read(call: Call) -> UpstreamRequest:
@@ -183,6 +201,12 @@ _METHODS: Final = {
     Verb.DELETE: "DELETE",
     Verb.DELETECOLLECTION: "DELETE",
 }
+
+
+def _stamped_only(request: ResourceRequest) -> ResourceRequest:
+    asked = attributes.parameter(request, "labelSelector")
+    selector = f"{STAMP}={STAMPED}" + (f",{asked}" if asked else "")
+    return attributes.with_parameter(request, "labelSelector", selector)
 
 
 def _pass(call: Call, request: ResourceRequest) -> UpstreamRequest:

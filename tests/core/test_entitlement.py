@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.attributes import PatchType, Review, Verb
-from proxy.core.entitlement import Allow, Deny, authorize, required_verbs
+from proxy.core.entitlement import MAX_SPANNED, Allow, Deny, authorize, required_verbs
 from proxy.core.policy import Effect, Rule, RuleSet
 from tests.core.asking import CLAIMS, SECRET_PATH, parse, resource, rule
 from tests.identities import make_identity
@@ -124,11 +124,43 @@ def test_a_status_is_written_by_nobody_whoever_grants_it(method: str) -> None:
     assert reason(decision) == "the status is written by the host's controller alone"
 
 
-@pytest.mark.parametrize("query", ["", "?watch=1"])
-def test_all_namespaces_at_once_are_granted_by_nothing(query: str) -> None:
-    target = f"/apis/metal3.io/v1alpha1/hostclaims{query}"
-    found = reason(decide("GET", target, rule(namespaces=("*",)), rule()))
-    assert found == "ask for one namespace at a time; your namespaces are *, blue"
+ALL = "/apis/metal3.io/v1alpha1/hostclaims"
+every_query = pytest.mark.parametrize("query", ["", "?watch=1"])
+
+
+@every_query
+def test_all_namespaces_at_once_are_those_that_are_granted_by_name(query: str) -> None:
+    granted = decide("GET", ALL + query, rule(namespaces=("red", "blue")), rule(line=9))
+    assert isinstance(granted, Allow)
+    assert granted.namespaces == ("blue", "red")
+    assert granted.reason == "blue.yaml:8 blue spec.allow[0]"
+
+
+@every_query
+def test_a_namespace_that_is_denied_is_left_out(query: str) -> None:
+    denial = rule(namespaces=("red",), effect=Effect.DENY)
+    granted = decide("GET", ALL + query, rule(namespaces=("red", "blue")), denial)
+    assert isinstance(granted, Allow)
+    assert granted.namespaces == ("blue",)
+
+
+@every_query
+def test_a_pattern_does_not_say_which_namespaces_there_are(query: str) -> None:
+    found = reason(decide("GET", ALL + query, rule(namespaces=("lab-*",)), rule()))
+    assert found == (
+        "which namespaces lab-* covers is not known here, ask for one namespace at a time"
+    )
+
+
+@every_query
+def test_nobody_lists_what_is_granted_nowhere(query: str) -> None:
+    found = reason(decide("GET", ALL + query, rule(("secrets", Verb.LIST))))
+    assert found.endswith("on hostclaims anywhere; your namespaces are blue")
+
+
+def test_more_namespaces_than_one_answer_spans_are_asked_for_apart() -> None:
+    many = rule(namespaces=tuple(f"n{number}" for number in range(MAX_SPANNED + 1)))
+    assert "more than 100" in reason(decide("GET", ALL, many))
 
 
 def test_a_grant_on_one_resource_is_none_on_another() -> None:

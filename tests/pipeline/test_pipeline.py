@@ -2,15 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
 from proxy.core.attributes import Verb
 from proxy.core.errors import BadGateway, Unavailable
+from proxy.core.narrowing import UpstreamRequest
 from proxy.core.policy import Effect, Origin, Rule, RuleSet
 from proxy.core.wire import RawRequest, Reply
 from proxy.pipeline import Limits, Pipeline, Ports
@@ -262,7 +264,7 @@ class Watch:
         self.client = FakeClient()
         self.task = asyncio.create_task(world.get(f"{CLAIMS}?watch=1", self.client))
 
-    async def open(self, *pieces: bytes) -> "Watch":
+    async def open(self, *pieces: bytes) -> Self:
         await self.client.started.wait()
         for piece in pieces:
             self.stream.pieces.put_nowait(piece)
@@ -331,3 +333,104 @@ async def test_a_draining_proxy_opens_no_watch() -> None:
     world.pipeline.drain()
     client = await world.get(f"{CLAIMS}?watch=1")
     assert (client.code, world.upstream.sent) == (503, [])
+
+
+async def test_a_policy_that_changes_while_a_watch_is_opened_ends_it() -> None:
+    class Slow(FakeUpstream):
+        @asynccontextmanager
+        async def stream(self, request: UpstreamRequest) -> AsyncIterator[FakeStream]:
+            async with super().stream(request) as opened:
+                world.entitlements.become(NOTHING)
+                await asyncio.sleep(0)
+                yield opened
+
+    stream = FakeStream()
+    world = World(upstream=Slow(stream))
+    async with asyncio.timeout(5):
+        client = await world.get(f"{CLAIMS}?watch=1")
+    assert (client.code, client.received, client.complete) == (200, b"", True)
+
+
+async def test_a_watch_that_is_opened_while_the_proxy_drains_ends() -> None:
+    class Draining(FakeUpstream):
+        @asynccontextmanager
+        async def stream(self, request: UpstreamRequest) -> AsyncIterator[FakeStream]:
+            async with super().stream(request) as opened:
+                world.pipeline.drain()
+                yield opened
+
+    world = World(upstream=Draining(FakeStream()))
+    async with asyncio.timeout(5):
+        assert (await world.get(f"{CLAIMS}?watch=1")).complete
+
+
+ALL = "/apis/metal3.io/v1alpha1/hostclaims"
+TWO = RuleSet(
+    [
+        Rule(
+            Origin("blue.yaml", "blue", "spec.allow[0]", 9),
+            Effect.ALLOW,
+            frozenset({("hostclaims", Verb.WATCH)}),
+            ("blue-dev", "blue-prod"),
+        )
+    ]
+)
+TWENTY = b'{"type":"ADDED","object":{"metadata":{"resourceVersion":"20"}}}\n'
+
+
+class WatchOfAll(Watch):
+    """An open watch of all namespaces: `stream` is one namespace's, `other` the other's."""
+
+    def __init__(self, *streams: FakeStream) -> None:
+        self.stream, self.other = streams
+        self.world = World(upstream=FakeUpstream(*streams), entitlements=FakeEntitlements(TWO))
+        self.client = FakeClient()
+        target = f"{ALL}?watch=1&resourceVersion=10"
+        self.task = asyncio.create_task(self.world.get(target, self.client))
+
+
+async def test_a_watch_of_all_namespaces_is_woven_of_one_each() -> None:
+    watch = await WatchOfAll(FakeStream(), FakeStream()).open(TWENTY)
+    watch.other.pieces.put_nowait(TWENTY.replace(b"20", b"30"))
+    watch.other.pieces.put_nowait(None)
+    client = await watch.ended()
+    assert client.received == TWENTY + TWENTY.replace(b"20", b"30")
+    assert client.complete
+    assert watch.stream.closed.is_set()
+    assert [r.target.split("/")[5] for r in watch.world.upstream.sent] == ["blue-dev", "blue-prod"]
+
+
+async def test_a_namespace_gained_or_lost_ends_it_so_that_the_client_lists_again() -> None:
+    watch = await WatchOfAll(FakeStream(), FakeStream()).open(TWENTY)
+    fewer = [replace(rule, namespaces=("blue-dev",)) for rule in TWO.all_matching(*ASKED)]
+    watch.world.entitlements.become(RuleSet(fewer))
+    assert (await watch.ended()).complete
+
+
+ASKED = (Effect.ALLOW, "hostclaims", Verb.WATCH, "blue-dev")
+
+
+async def test_one_stream_that_breaks_breaks_it() -> None:
+    watch = await WatchOfAll(FakeStream(), FakeStream()).open(TWENTY)
+    watch.other.pieces.put_nowait(BadGateway("the cluster broke off its answer"))
+    client = await watch.ended()
+    assert (client.complete, client.aborted) == (False, True)
+
+
+async def test_a_namespace_without_rights_of_the_proxy_shows_nothing() -> None:
+    unbound = FakeStream(code=403)
+    watch = await WatchOfAll(unbound, FakeStream()).open()
+    watch.other.pieces.put_nowait(TWENTY)
+    watch.other.pieces.put_nowait(None)
+    client = await watch.ended()
+    assert (client.code, client.received) == (200, TWENTY)
+
+
+@pytest.mark.parametrize(("codes", "code"), [((403, 403), 403), ((200, 410), 410)])
+async def test_a_watch_that_cannot_begin_says_why(codes: tuple[int, int], code: int) -> None:
+    streams = [FakeStream(code=each) for each in codes]
+    for stream in streams:
+        stream.pieces.put_nowait(b'{"kind":"Status"}')
+        stream.pieces.put_nowait(None)
+    client = await WatchOfAll(*streams).ended()
+    assert (client.code, client.received) == (code, b'{"kind":"Status"}')
