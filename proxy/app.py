@@ -6,11 +6,10 @@ the order in which nothing is lost.
 
 import asyncio
 import logging
-import ssl
 import time
 import uuid
-from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -54,19 +53,16 @@ class App:
         self._stopping = False
         self._failed = asyncio.Event()
         self._metrics = Metrics()
-        try:
+        with _needing("server.certFile, server.keyFile"):
             self._certificate = Certificate(settings.server.cert_file, settings.server.key_file)
+        with _needing("issuers"):
             self._verifier = TokenVerifier(_issuer(issuer) for issuer in settings.issuers)
+        with _needing("policies.paths"):
             self._policies = PolicyFiles(
                 settings.policies.paths, interval=settings.policies.poll_seconds
             )
+        with _needing("audit.file"):
             self._audit = JsonLines(settings.audit.file)
-        except PolicyError as exc:
-            raise StartError(str(exc)) from exc
-        except (OSError, ssl.SSLError) as exc:
-            raise StartError(f"server.certFile, server.keyFile or audit.file: {exc}") from exc
-        except ValueError as exc:
-            raise StartError(f"issuers: {exc}") from exc
         cluster = settings.cluster
         self._upstream = ApiServer(
             ClusterAccess(cluster.kubeconfig, cluster.context),
@@ -107,22 +103,20 @@ class App:
         settings = self._settings
         async with AsyncExitStack() as stack:
             stack.callback(self._audit.close)
-            try:
-                stack.push_async_callback(self._upstream.close)
+            stack.push_async_callback(self._upstream.close)
+            with _needing("cluster"):
                 await self._upstream.start()
-                stack.push_async_callback(self._verifier.close)
-                await self._verifier.start()
-                self._background(stack, self._policies.run())
-                self._background(stack, self._certificate.run())
-                management = settings.management.address
-                stack.push_async_callback(self._management.stop)
-                management_port = await self._management.start(management.host, management.port)
+            stack.push_async_callback(self._verifier.close)
+            await self._verifier.start()
+            self._background(stack, self._policies.run())
+            self._background(stack, self._certificate.run())
+            stack.push_async_callback(self._management.stop)
+            with _needing("management.address"):
+                address = settings.management.address
+                management_port = await self._management.start(address.host, address.port)
+            with _needing("server.address"):
                 address = settings.server.address
                 port = await self._server.start(address.host, address.port)
-            except ClusterError as exc:
-                raise StartError(str(exc)) from exc
-            except OSError as exc:
-                raise StartError(f"server.address or management.address: {exc}") from exc
             self._show_metrics()
             self._stack = stack.pop_all()
         return Addresses(port, management_port)
@@ -213,6 +207,18 @@ class App:
             await asyncio.gather(task, return_exceptions=True)
 
         stack.push_async_callback(end)
+
+
+@contextmanager
+def _needing(fields: str) -> Iterator[None]:
+    """Name the fields of the settings by which something cannot be had."""
+    try:
+        yield
+    except (PolicyError, ClusterError) as exc:
+        # These name what they are about, down to the line.
+        raise StartError(str(exc)) from exc
+    except (OSError, ValueError) as exc:
+        raise StartError(f"{fields}: {exc}") from exc
 
 
 def _issuer(settings: IssuerSettings) -> IssuerConfig:

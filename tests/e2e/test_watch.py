@@ -121,11 +121,10 @@ async def test_a_streaming_list_ends_its_start_with_the_bookmark_and_goes_on(
 ) -> None:
     assert world.ask("POST", target, token=blue, body=make("before")).code == 201
     async with watching(world.proxy, target, blue) as watch:
-        first = await watch.next()
-        assert named("before")(first)
-        assert is_end_of_initial_events(await watch.next())
+        assert named("before")(await watch.next())
+        await watch.until(is_end_of_initial_events)
         assert world.ask("POST", target, token=blue, body=make("after")).code == 201
-        assert named("after")(await watch.next())
+        await watch.until(named("after"))
         for name in ("before", "after"):
             assert world.ask("DELETE", f"{target}/{name}", token=blue).code == 200
             await watch.until(named(name, "DELETED"))
