@@ -1,0 +1,155 @@
+"""The composition: what starts in which order, and what is left when it does not."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+
+from proxy import settings
+from proxy.app import App, StartError
+from tests.cli.test_serve import CERTIFIED, POLICY
+from tests.edge import apiservers
+from tests.edge.apiservers import FakeApiServer
+from tests.edge.certificates import Authority
+from tests.test_settings import LEAST
+
+
+@dataclass
+class Surroundings:
+    """An apiserver and everything in a folder; the issuer is away."""
+
+    folder: Path
+    apiserver: FakeApiServer
+
+    def app(self, **changes: Any) -> App:
+        """A proxy with these settings."""
+        usual = LEAST | {
+            "server": CERTIFIED | {"address": "127.0.0.1:0"},
+            "management": {"address": "127.0.0.1:0"},
+            "cluster": {"kubeconfig": str(self.apiserver.kubeconfig())},
+            "issuers": [
+                {"name": "corp", "url": "https://127.0.0.1:1", "audiences": ["hostclaim-proxy"]}
+            ],
+            "audit": {"file": "audit.jsonl"},
+        }
+        file = self.folder / "proxy.yaml"
+        file.write_text(yaml.safe_dump(usual | changes))
+        return App(settings.load(file, {}))
+
+
+@pytest.fixture
+async def around(tmp_path: Path) -> AsyncIterator[Surroundings]:
+    Authority(tmp_path).issue()
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "blue.yaml").write_text(POLICY)
+    cluster = tmp_path / "cluster"
+    cluster.mkdir()
+    async with apiservers.running(cluster) as apiserver:
+        yield Surroundings(tmp_path, apiserver)
+
+
+async def ask(port: int, path: str) -> tuple[int, str]:
+    """What the management listener answers."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}{path}") as response,
+    ):
+        return response.status, await response.text()
+
+
+async def test_an_issuer_that_is_away_leaves_it_running_and_not_ready(
+    around: Surroundings,
+) -> None:
+    app = around.app()
+    port = (await app.start()).management_port
+    assert await ask(port, "/livez") == (200, "ok")
+    async with asyncio.timeout(10):
+        while "it cannot be reached" not in (await ask(port, "/readyz"))[1]:
+            pass
+    code, text = await ask(port, "/readyz")
+    assert code == 503
+    assert "[+]cluster ok" in text
+    assert "[-]issuers failed: corp: keys were never fetched" in text
+    await app.stop()
+
+
+async def test_metrics_tell_of_requests_upstream_and_policies(around: Surroundings) -> None:
+    app = around.app()
+    port = (await app.start()).management_port
+    page = (await ask(port, "/metrics"))[1]
+    for name in (
+        "hostclaim_proxy_upstream_requests",
+        "hostclaim_proxy_policies_loaded_timestamp_seconds",
+        "hostclaim_proxy_policies_broken",
+        "hostclaim_proxy_open_watches",
+    ):
+        assert f"\n{name} " in page
+    await app.stop()
+
+
+@pytest.mark.parametrize("taken", ["server", "management"])
+async def test_a_start_that_fails_leaves_nothing_behind(around: Surroundings, taken: str) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        address = {"address": f"127.0.0.1:{busy.getsockname()[1]}"}
+        section = CERTIFIED | address if taken == "server" else address
+        before = asyncio.all_tasks()
+        with pytest.raises(StartError, match=rf"{taken}\.address: "):
+            await around.app(**{taken: section}).start()
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_start_with_other_policies_than_files_can_be_is_an_error(
+    around: Surroundings,
+) -> None:
+    (around.folder / "policies" / "blue.yaml").write_text("a: [")
+    with pytest.raises(StartError, match=r"blue\.yaml:"):
+        around.app()
+
+
+async def test_while_it_waits_for_balancers_it_serves_and_is_not_ready(
+    around: Surroundings,
+) -> None:
+    app = around.app(shutdown={"delaySeconds": 0.5, "graceSeconds": 5})
+    addresses = await app.start()
+    stopping = asyncio.create_task(app.stop())
+    async with asyncio.timeout(10):
+        while (
+            "[-]shutdown failed: stopping"
+            not in (await ask(addresses.management_port, "/readyz"))[1]
+        ):
+            pass
+    _, writer = await asyncio.open_connection("127.0.0.1", addresses.port)
+    writer.close()
+    await stopping
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", addresses.port)
+
+
+async def test_nothing_is_left_after_a_stop(around: Surroundings) -> None:
+    before = asyncio.all_tasks()
+    app = around.app()
+    await app.start()
+    await app.stop()
+    left = {task.get_coro().__qualname__ for task in asyncio.all_tasks() - before}  # type: ignore[union-attr] # every coroutine has a name
+    assert not {name for name in left if name.startswith(("App", "PolicyFiles", "Certificate"))}
+
+
+async def test_a_part_that_fails_is_told(around: Surroundings) -> None:
+    app = around.app()
+
+    async def fail() -> None:
+        raise RuntimeError("broken")
+
+    app._policies.run = fail  # type: ignore[method-assign] # it never fails by itself
+    await app.start()
+    async with asyncio.timeout(10):
+        await app.failed()
+    await app.stop()
