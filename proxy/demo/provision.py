@@ -32,6 +32,8 @@ _PLURALS = {
     "RoleBinding": "rolebindings",
     "Secret": "secrets",
     "ServiceAccount": "serviceaccounts",
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
 }
 
 
@@ -99,7 +101,8 @@ class Admin:
         """Whether the apiserver serves what a CustomResourceDefinition defines."""
         path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
         found = await self.request("GET", path)
-        conditions = found.get("status", {}).get("conditions", ())
+        # A definition that is brand new has `conditions: null`.
+        conditions = found.get("status", {}).get("conditions") or ()
         return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
 
