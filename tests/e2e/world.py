@@ -31,7 +31,7 @@ from proxy.demo.cluster import EmbeddedCluster
 from proxy.demo.envtest import RealCluster
 from proxy.demo.hosts import HostController
 from proxy.demo.issuer import EmbeddedIssuer
-from tests.real import crds, gate
+from tests.real import admission, crds, gate
 from tests.real.keycloak import Keycloak, private_copy
 from tests.real.parts import KEYCLOAK
 
@@ -174,6 +174,8 @@ class World:
                 definitions=crds.definitions(),
                 rights=deployed_rights(),
             )
+            # Its rights reach no further than what these two judge, so the third stays unseen.
+            await admission.in_force(self.access, (admission.SECRETS, admission.HOSTCLAIMS))
         else:
             await stack.set_up(self.access, self.directory)
         hosts = HostController(self.access.server, self.access.ca_file, self.access.admin_token)
@@ -342,11 +344,17 @@ def eventually(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) 
 
 
 def deployed_rights() -> list[dict[str, Any]]:
-    """The proxy's service account and all that is bound to it, as `deploy/example` has it."""
+    """The proxy's service account, what is bound to it and what holds it, as `deploy/` has them."""
     rendered = subprocess.run(
         ["kubectl", "kustomize", str(DEPLOY)], capture_output=True, text=True, check=True
     )
-    kinds = {"ServiceAccount", "ClusterRole", "RoleBinding"}
+    kinds = {
+        "ServiceAccount",
+        "ClusterRole",
+        "RoleBinding",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    }
     return [found for found in yaml.safe_load_all(rendered.stdout) if found["kind"] in kinds]
 
 
