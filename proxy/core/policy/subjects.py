@@ -4,7 +4,7 @@ Each rule is found once, however many of its subjects fit. What a token claims
 widens no rule: a claim counts only where a rule asks for it, and as far as it says.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -52,13 +52,13 @@ class Entry:
         names = tuple(
             name
             for name in identity.claims.get(self.claim, ())
-            if _may_be_claimed(name) and any(pattern in bounds for pattern in covering(name))
+            if may_be_claimed(name) and any(pattern in bounds for pattern in covering(name))
         )
         return replace(self.rule, namespaces=names)
 
 
-def _may_be_claimed(name: str) -> bool:
-    """An exact name, and none of the cluster's own namespaces.
+def may_be_claimed(name: str) -> bool:
+    """Whether a token may name a namespace: exactly, and none of the cluster's own.
 
     A token's patterns mean nothing: the IAM must not grant more than it can list.
     """
@@ -79,6 +79,10 @@ class PolicySet:
     def __len__(self) -> int:
         """The number of rules."""
         return len(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        """All rules with whom they concern, in the order of the documents."""
+        return iter(self._entries)
 
     def rules_for(self, identity: Identity) -> RuleSet:
         """The rules that concern an identity, in the order of the documents."""
