@@ -66,6 +66,7 @@ class ApiServer:
         self._server_name: str | None = None
         # Trusts nobody until the credentials say whom.
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._certificates: tuple[bytes, ...] = ()
         self._session: aiohttp.ClientSession | None = None
         self._reloading: asyncio.Task[None] | None = None
         self._authorization = ""
@@ -82,7 +83,6 @@ class ApiServer:
         await self._load()
         connector = aiohttp.TCPConnector(
             limit=0,
-            ssl=self._tls,
             keepalive_timeout=75,
             socket_factory=_keepalive_socket,
         )
@@ -148,6 +148,7 @@ class ApiServer:
                 URL(self._host + target, encoded=True),
                 headers=[*headers, (hdrs.AUTHORIZATION, self._authorization)],
                 data=body or None,
+                ssl=self._tls,
                 server_hostname=self._server_name,
                 allow_redirects=False,
                 timeout=timeout,
@@ -211,23 +212,31 @@ class ApiServer:
             raise ClusterError("cluster: insecure-skip-tls-verify is not allowed, give the CA")
         if fresh.proxy:
             raise ClusterError("cluster: proxy-url is not supported, connect directly")
-        self._trust(fresh)
         token = await fresh.get_api_key_with_prefix("BearerToken")
-        self._authorization = _one_line(token or "")
-        if not self._authorization and not fresh.cert_file:
+        authorization = _one_line(token or "")
+        if not authorization and not fresh.cert_file:
             raise ClusterError("cluster: the credentials hold neither a token nor a certificate")
+        self._trust(fresh)
+        self._authorization = authorization
         self._host, self._server_name = host, fresh.tls_server_name
 
     def _trust(self, fresh: Configuration) -> None:
+        """Make a new context when certificates have changed: what is gone is trusted no more."""
+        paths = (fresh.ssl_ca_cert, fresh.cert_file, fresh.key_file)
         try:
+            certificates = tuple(Path(path).read_bytes() if path else b"" for path in paths)
+            if certificates == self._certificates:
+                return
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             if fresh.ssl_ca_cert:
-                self._tls.load_verify_locations(cafile=fresh.ssl_ca_cert)
+                tls.load_verify_locations(cafile=fresh.ssl_ca_cert)
             else:
-                self._tls.load_default_certs()
+                tls.load_default_certs()
             if fresh.cert_file:
-                self._tls.load_cert_chain(fresh.cert_file, fresh.key_file)
+                tls.load_cert_chain(fresh.cert_file, fresh.key_file)
         except (OSError, ssl.SSLError) as exc:
             raise ClusterError(f"cluster: the certificates cannot be loaded: {exc}") from exc
+        self._tls, self._certificates = tls, certificates
 
 
 class _Answer:

@@ -23,6 +23,7 @@ from tests.edge.apiservers import (
     running,
     saying,
 )
+from tests.edge.certificates import Authority
 
 QUICK = Timeouts(connect=0.2, answer=0.2)
 UNAUTHORIZED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
@@ -303,6 +304,28 @@ async def test_credentials_that_cannot_be_read_leave_the_last(
         assert (await upstream.ask(asking())).code == 200
     assert "keeping the last" in caplog.text
     assert "secret" not in caplog.text
+
+
+async def test_a_rotated_authority_is_trusted_and_the_old_one_no_more(
+    fake: FakeApiServer, tmp_path: Path
+) -> None:
+    authority = fake.folder / "ca.crt"
+    old = authority.read_bytes()
+    async with connected(fake) as upstream:
+        assert await upstream.reachable()
+        Authority(tmp_path).ca.cert_pem.write_to_path(authority)
+        await upstream._reload()
+        assert not await upstream.reachable()
+        authority.write_bytes(old)
+        await upstream._reload()
+        assert await upstream.reachable()
+
+
+async def test_an_authority_that_cannot_be_read_leaves_the_last(fake: FakeApiServer) -> None:
+    async with connected(fake) as upstream:
+        (fake.folder / "ca.crt").write_text("not a certificate")
+        await upstream._reload()
+        assert await upstream.reachable()
 
 
 @pytest.mark.parametrize(
