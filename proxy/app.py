@@ -22,6 +22,7 @@ from proxy.edge.metrics import CONTENT_TYPE, Metrics
 from proxy.edge.policyfiles import PolicyError, PolicyFiles
 from proxy.edge.server import Bounds, Server
 from proxy.edge.upstream import ApiServer, ClusterAccess, ClusterError, Timeouts
+from proxy.edge.yamlbody import to_json
 from proxy.pipeline import Limits, Pipeline, Ports
 from proxy.settings import IssuerSettings, Settings
 
@@ -73,6 +74,7 @@ class App:
                 authenticator=self._verifier,
                 entitlements=self._policies,
                 upstream=self._upstream,
+                read_yaml=to_json,
                 audit_log=self._audit,
                 meter=self._metrics,
                 clock=time.time,

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cachetools import TTLCache
 
@@ -19,6 +19,7 @@ from proxy.core import (
     discovery,
     entitlement,
     filtering,
+    narrowing,
     spanning,
     status,
 )
@@ -47,6 +48,7 @@ from proxy.ports import (
     Meter,
     Stream,
     Upstream,
+    YamlReader,
 )
 
 log = logging.getLogger(__name__)
@@ -70,6 +72,7 @@ class Ports:
     authenticator: Authenticator
     entitlements: Entitlements
     upstream: Upstream
+    read_yaml: YamlReader
     audit_log: AuditLog
     meter: Meter
     clock: Clock
@@ -83,6 +86,7 @@ class Pipeline:
         self._authenticator = ports.authenticator
         self._entitlements = ports.entitlements
         self._upstream = ports.upstream
+        self._read_yaml = ports.read_yaml
         self._audit_log = ports.audit_log
         self._meter = ports.meter
         self._clock = ports.clock
@@ -148,9 +152,15 @@ class Pipeline:
             raise status.denied(decision)
         async with self._admit(request):
             body = await client.body(MAX_BODY)
-            call = Call(decision, trail.raw, trail.audit_id, body)
+            call = self._in_json(Call(decision, trail.raw, trail.audit_id, body))
             outcome = await self._outcome(call, request, rules)
             await self._give(outcome, decision, trail, client)
+
+    def _in_json(self, call: Call) -> Call:
+        """YAML ends here, so that behind the border it is JSON that is judged and sent."""
+        if not call.body or not narrowing.comes_as_yaml(call):
+            return call
+        return replace(call, body=self._read_yaml(call.body))
 
     async def _outcome(self, call: Call, request: RequestInfo, rules: RuleSet) -> Outcome:
         """Find the answer, or remember it where it is the same for everybody."""

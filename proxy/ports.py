@@ -81,6 +81,18 @@ class ClientGone(Exception):  # noqa: N818 - an event, not a fault
     """The client has left; what it would have been told is of no use."""
 
 
+class YamlReader(Protocol):
+    """What a YAML body says, in the encoding that is judged here."""
+
+    def __call__(self, written: bytes, /) -> bytes:
+        """The JSON text of a YAML body.
+
+        Raises:
+            BadRequest: it is not one document that every reader reads alike.
+        """
+        ...
+
+
 class Client(Protocol):
     """The other end of one request: its body still to come, its answer still to go.
 

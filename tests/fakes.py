@@ -1,12 +1,13 @@
 """The ports, served from memory: for tests that play the world around the pipeline."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.core.errors import TooLarge, Unauthenticated
+from proxy.core.errors import BadRequest, TooLarge, Unauthenticated
 from proxy.core.identity import Identity
 from proxy.core.narrowing import UpstreamRequest
 from proxy.core.policy import RuleSet
@@ -152,6 +153,14 @@ class FakeClient:
 
     def header(self, name: str) -> str:
         return Reply(self.code, self.headers, b"").header(name)
+
+
+def fake_yaml(written: bytes) -> bytes:
+    """A reader of YAML that knows one line of it: `key: text`."""
+    key, found, text = written.decode().partition(": ")
+    if not found:
+        raise BadRequest("the body is not strict YAML")
+    return json.dumps({key: text}).encode()
 
 
 class FakeAuditLog:

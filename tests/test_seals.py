@@ -191,10 +191,13 @@ VIOLATIONS = [
     (LAYERS, "app.py", "proxy.cli"),
     (EDGES, "edge/server.py", "proxy.edge.upstream"),
     (EDGES, "edge/jwks/keys.py", "proxy.edge.policyfiles.reading"),
+    (EDGES, "edge/yamlbody.py", "proxy.edge.policyfiles.strictyaml"),
     (PURE, "core/wire.py", "asyncio"),
     (PURE, "core/audit.py", "time"),
+    (PURE, "core/body.py", "yaml"),
     (PURE, "ports.py", "aiohttp"),
     (PIPELINE, "pipeline.py", "socket"),
+    (PIPELINE, "pipeline.py", "yaml"),
     (DEMO, "app.py", "proxy.demo"),
     (DEMO, "settings.py", "proxy.demo.access"),
 ]

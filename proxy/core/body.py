@@ -15,7 +15,7 @@ Object = dict[str, Any]
 
 # Deeper than any Kubernetes object; far from what a stack can hold.
 _MAX_DEPTH = 100
-# Text to a JSON reader, line breaks and controls to a YAML reader; an apply is read as YAML.
+# Text to a JSON reader, line breaks and controls to the apiserver's, which reads an apply as YAML.
 _BREAKS = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 

@@ -9,7 +9,7 @@ named; what is valid at all is left to the apiserver to say.
 from collections.abc import Iterator
 from typing import Any, Final, assert_never
 
-from proxy.core import attributes, body, filtering, live, media, narrowing
+from proxy.core import attributes, body, filtering, live, narrowing
 from proxy.core.attributes import HOSTCLAIMS, SECRETS, PatchType, Verb
 from proxy.core.body import Object
 from proxy.core.bounds import Bounds, breaches
@@ -89,7 +89,7 @@ def _look(call: Call) -> Asking[Live | None]:
 
 
 def _read(call: Call) -> Object:
-    media.content_type(call.raw.value("Content-Type"), frozenset({media.JSON}))
+    narrowing.check_json(call)
     claim = body.parse_object(call.body)
     for key, wanted in (("kind", HOSTCLAIMS.kind), ("apiVersion", HOSTCLAIMS.api_version)):
         if body.text(claim, key, key) not in {"", wanted}:

@@ -52,19 +52,24 @@ def accept(header: str, served: frozenset[str]) -> str:
     return ",".join(dict.fromkeys(kept))
 
 
+def plain(content_type: str) -> str:
+    """A media type in lower case, without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def takes_gzip(header: str) -> bool:
     """Whether an `Accept-Encoding` asks for gzip, as the apiserver reads it: without a weight."""
     return any(coding.strip().lower() == "gzip" for coding in header.split(","))
 
 
 def content_type(header: str, served: frozenset[str]) -> str:
-    """The media type of a body, without parameters; no header means JSON.
+    """The media type of a body; no header means JSON.
 
     Raises:
         UnsupportedMediaType: it is not one of `served`. client-go falls back
             from CBOR to JSON on this code.
     """
-    media = header.partition(";")[0].strip().lower() or JSON
+    media = plain(header) or JSON
     if media not in served:
         raise UnsupportedMediaType(f"the body can be one of {', '.join(sorted(served))}")
     return media

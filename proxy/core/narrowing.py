@@ -15,6 +15,7 @@ from proxy.core.attributes import (
     SECRETS,
     Document,
     Parameter,
+    PatchType,
     Resource,
     ResourceRequest,
     Verb,
@@ -33,8 +34,9 @@ PAGING: Final = frozenset({"limit", "continue", "resourceVersion", "resourceVers
 _READABLE = frozenset({media.JSON, media.YAML, media.PROTOBUF})
 # What we can look into.
 _INSPECTABLE = frozenset({media.JSON})
-_FORWARDED = frozenset({media.JSON, media.YAML})
-_INSPECTED = frozenset({media.JSON, media.PROTOBUF})
+# What a body can come in; YAML is JSON by the time that it is looked into.
+_WRITTEN_JSON = frozenset({media.JSON, media.YAML})
+_WRITTEN = _WRITTEN_JSON | {media.PROTOBUF}
 
 _METADATA = f"{media.JSON};as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 _METADATA_LIST = f"{media.JSON};as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
@@ -51,7 +53,10 @@ _SEAL = _Seal()
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An allowed request with its body and what the client said of their form."""
+    """An allowed request with its body and what the client said of their form.
+
+    INVARIANT: a body that came as YAML is JSON here, whatever the header says.
+    """
 
     allow: Allow
     raw: RawRequest
@@ -173,13 +178,30 @@ def document(call: Call, wanted: Document) -> UpstreamRequest:
     return UpstreamRequest(_SEAL, "GET", wanted.value, headers)
 
 
+def comes_as_yaml(call: Call) -> bool:
+    """Whether the client sent its body as YAML, which an apply always is."""
+    request = call.allow.request
+    if isinstance(request, ResourceRequest) and request.patch_type is not None:
+        return request.patch_type is PatchType.APPLY
+    return media.plain(call.raw.value("Content-Type")) == media.YAML
+
+
 def encoding(call: Call) -> str:
-    """The media type of a body that is looked into.
+    """The encoding of a body that is looked into: JSON or protobuf.
 
     Raises:
         UnsupportedMediaType: it is not one that can be.
     """
-    return _content_type(call, _INSPECTED)
+    return _content_type(call, _WRITTEN)
+
+
+def check_json(call: Call) -> None:
+    """Refuse a body in another encoding than JSON.
+
+    Raises:
+        UnsupportedMediaType: it is.
+    """
+    _content_type(call, _WRITTEN_JSON)
 
 
 def check_acceptable(call: Call) -> None:
@@ -213,7 +235,7 @@ def _pass(call: Call, request: ResourceRequest) -> UpstreamRequest:
     """Let body and answer through unread, so the answer may come compressed."""
     headers = _headers(call, _accept(call, _READABLE))
     if call.body:
-        sent_as = request.patch_type or _content_type(call, _FORWARDED)
+        sent_as = request.patch_type or _content_type(call, _WRITTEN_JSON)
         headers = (*headers, ("Content-Type", sent_as))
     if media.takes_gzip(",".join(call.raw.values("Accept-Encoding"))):
         headers = (*headers, ("Accept-Encoding", "gzip"))
@@ -250,4 +272,5 @@ def _type_of_inspected(call: Call) -> str:
 
 
 def _content_type(call: Call, served: frozenset[str]) -> str:
-    return media.content_type(call.raw.value("Content-Type"), served)
+    written = media.content_type(call.raw.value("Content-Type"), served)
+    return media.JSON if written == media.YAML else written

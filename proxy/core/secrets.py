@@ -23,7 +23,7 @@ from proxy.core import (
 from proxy.core.attributes import PatchType, Verb
 from proxy.core.body import Object
 from proxy.core.conversation import Conversation, Forward, at_once
-from proxy.core.errors import BadGateway, BadRequest, UnsupportedMediaType
+from proxy.core.errors import BadGateway, BadRequest
 from proxy.core.live import Asking, Live
 from proxy.core.narrowing import STAMP, Call
 from proxy.core.wire import Reply
@@ -159,7 +159,8 @@ def _read_secret(call: Call) -> written.Secret:
     back, never held against the writer.
     """
     request = call.resource_request
-    secret = _decode(call)
+    applies = request.patch_type is PatchType.APPLY
+    secret = written.read(call.body, media.JSON if applies else narrowing.encoding(call))
     if secret.namespace not in {"", request.namespace}:
         raise body.malformed("metadata.namespace", "the namespace of the path")
     if request.name and secret.name not in {"", request.name}:
@@ -169,14 +170,6 @@ def _read_secret(call: Call) -> written.Secret:
             call, live.forbidden_field("type", f"must be one of {', '.join(ALLOWED_TYPES)}")
         )
     return secret
-
-
-def _decode(call: Call) -> written.Secret:
-    if call.resource_request.patch_type is not PatchType.APPLY:
-        return written.read(call.body, narrowing.encoding(call))
-    if not call.body.lstrip().startswith(b"{"):
-        raise UnsupportedMediaType("send the apply of a secret as JSON, as kubectl does")
-    return written.read(call.body, media.JSON)
 
 
 def _judge(call: Call, rehearsed: Reply, seen: Live) -> None:

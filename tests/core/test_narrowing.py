@@ -139,11 +139,11 @@ def test_a_body_goes_with_its_type_and_without_one_there_is_none() -> None:
     ("sent", "goes_on"),
     [
         ("application/json; charset=utf-8", "application/json"),
-        ("application/yaml", "application/yaml"),
+        ("application/yaml", "application/json"),
     ],
 )
-def test_a_claim_is_written_in_json_or_yaml(sent: str, goes_on: str) -> None:
-    asked = call("POST", CLAIMS, ("Content-Type", sent), body=b"kind: HostClaim")
+def test_a_body_that_came_as_json_or_yaml_goes_on_as_json(sent: str, goes_on: str) -> None:
+    asked = call("POST", CLAIMS, ("Content-Type", sent), body={})
     assert header(narrowing.forward(asked), "Content-Type") == goes_on
 
 
@@ -151,6 +151,26 @@ def test_a_claim_is_written_in_json_or_yaml(sent: str, goes_on: str) -> None:
 def test_a_claim_in_another_encoding_is_refused(sent: str) -> None:
     with pytest.raises(UnsupportedMediaType):
         narrowing.forward(call("POST", CLAIMS, ("Content-Type", sent), body=b"x"))
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "content_type", "yaml"),
+    [
+        ("POST", CLAIMS, "application/yaml", True),
+        ("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", "Application/YAML;a=b", True),
+        ("PUT", SECRET_PATH, "application/json", False),
+        ("PUT", SECRET_PATH, PROTOBUF, False),
+        ("DELETE", SECRET_PATH, "application/yaml", True),
+        ("DELETE", SECRET_PATH, "", False),
+        ("PATCH", SECRET_PATH, APPLY[1], True),
+        ("PATCH", SECRET_PATH, PatchType.MERGE.value, False),
+    ],
+)
+def test_yaml_is_told_by_the_type_of_the_body(
+    method: str, target: str, content_type: str, *, yaml: bool
+) -> None:
+    asked = call(method, target, ("Content-Type", content_type), body=b"x")
+    assert narrowing.comes_as_yaml(asked) is yaml
 
 
 def test_a_patch_goes_by_the_type_that_was_authorized() -> None:

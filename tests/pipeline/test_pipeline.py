@@ -25,6 +25,7 @@ from tests.fakes import (
     FakeMeter,
     FakeStream,
     FakeUpstream,
+    fake_yaml,
 )
 from tests.identities import make_identity
 
@@ -64,6 +65,7 @@ class World:
                 authenticator=FakeAuthenticator(alice=alice),
                 entitlements=self.entitlements,
                 upstream=self.upstream,
+                read_yaml=fake_yaml,
                 audit_log=self.audit,
                 meter=self.meter,
                 clock=lambda: NOW,
@@ -76,12 +78,19 @@ class World:
         return await self.ask("GET", target, client)
 
     async def ask(
-        self, method: str, target: str, client: FakeClient | None = None, token: str = "alice"
+        self,
+        method: str,
+        target: str,
+        client: FakeClient | None = None,
+        token: str = "alice",
+        content_type: str = "",
     ) -> FakeClient:
         client = client or FakeClient()
         headers = [("Authorization", f"Bearer {token}")]
-        if method in {"POST", "PUT"}:
+        if method in {"POST", "PUT", "PATCH"}:
             headers.append(("Content-Length", "2"))
+        if content_type:
+            headers.append(("Content-Type", content_type))
         await self.pipeline.serve(RawRequest(method, target, tuple(headers), "192.0.2.7"), client)
         return client
 
@@ -145,6 +154,53 @@ async def test_the_record_names_the_rule_that_allowed() -> None:
     await world.get(f"{CLAIMS}/c1")
     reason = world.record["annotations"]["authorization.k8s.io/reason"]
     assert reason == "blue.yaml:9 blue spec.allow[0]"
+
+
+SECRETS = "/api/v1/namespaces/blue-dev/secrets"
+YAML = "application/yaml; charset=utf-8"
+APPLY = "application/apply-patch+yaml"
+
+
+async def test_a_body_in_yaml_is_judged_and_sent_as_json() -> None:
+    world = World(FakeUpstream(CLAIM))
+    client = await world.ask("POST", SECRETS, FakeClient(b"kind: Secret"), content_type=YAML)
+    (sent,) = world.upstream.sent
+    assert (client.code, json.loads(sent.body)["kind"]) == (200, "Secret")
+    assert ("Content-Type", "application/json") in sent.headers
+
+
+async def test_an_apply_goes_on_as_json_under_its_own_type() -> None:
+    world = World(FakeUpstream(Reply(404, JSON, b"{}"), CLAIM))
+    client = FakeClient(b"kind: Secret")
+    await world.ask("PATCH", f"{SECRETS}/a?fieldManager=x", client, content_type=APPLY)
+    sent = world.upstream.sent[-1]
+    assert (client.code, json.loads(sent.body)["kind"]) == (200, "Secret")
+    assert ("Content-Type", APPLY) in sent.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "content_type"),
+    [
+        ("POST", SECRETS, YAML),
+        ("POST", CLAIMS, YAML),
+        ("PUT", f"{SECRETS}/a", YAML),
+        ("PATCH", f"{SECRETS}/a?fieldManager=x", APPLY),
+        ("PATCH", f"{CLAIMS}/a?fieldManager=x", APPLY),
+        ("DELETE", f"{SECRETS}/a", YAML),
+    ],
+)
+async def test_a_body_that_is_no_yaml_is_refused_unasked(
+    method: str, target: str, content_type: str
+) -> None:
+    world = World()
+    client = await world.ask(method, target, FakeClient(b"- x"), content_type=content_type)
+    assert (client.code, world.upstream.sent) == (400, [])
+    assert world.record["responseStatus"]["code"] == 400
+
+
+async def test_no_body_is_no_yaml() -> None:
+    world = World(FakeUpstream(CLAIM))
+    assert (await world.ask("GET", f"{CLAIMS}/c1", content_type=YAML)).code == 200
 
 
 async def test_a_fault_of_ours_is_a_500_that_leaks_nothing(
