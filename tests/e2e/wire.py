@@ -63,12 +63,6 @@ class Connection:
         tls: ssl.SSLObject = self._writer.get_extra_info("ssl_object")
         return tls.getpeercert(binary_form=True) or b""
 
-    @property
-    def version(self) -> str | None:
-        """The version of TLS that was agreed on."""
-        tls: ssl.SSLObject = self._writer.get_extra_info("ssl_object")
-        return tls.version()
-
     async def say(self, said: bytes) -> None:
         """Send bytes; the other side may have closed already."""
         self._writer.write(said)
@@ -143,12 +137,10 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(
-    port: int, trust: ssl.SSLContext, *, buffer: int = 64 * 1024
-) -> AsyncIterator[Connection]:
+async def connected(port: int, trust: ssl.SSLContext) -> AsyncIterator[Connection]:
     """Connect to a port of this machine; whoever leaves hangs up."""
     reader, writer = await asyncio.open_connection(
-        "127.0.0.1", port, ssl=trust, server_hostname="127.0.0.1", limit=buffer
+        "127.0.0.1", port, ssl=trust, server_hostname="127.0.0.1"
     )
     connection = Connection(reader, writer)
     try:
