@@ -7,6 +7,7 @@ import click
 
 from proxy import __version__
 from proxy.cli.demo import demo
+from proxy.cli.rbac import rbac
 from proxy.cli.serve import serve
 
 
@@ -18,8 +19,10 @@ def main() -> None:
     \b
     See it work on this machine:   hostclaim-proxy demo --dir demo
     Run it for your tenants:       hostclaim-proxy serve --config proxy.yaml
+    Print the rights it needs:      hostclaim-proxy rbac --policies policies
     """  # noqa: D301 - click wants the character \b itself
 
 
 main.add_command(demo)
+main.add_command(rbac)
 main.add_command(serve)

@@ -108,7 +108,7 @@ def manifests(
     binding = {
         **head,
         "kind": "RoleBinding",
-        "metadata": {**metadata, "labels": {**metadata["labels"]}},
+        "metadata": metadata,
         "roleRef": {"apiGroup": api_group, "kind": "Role", "name": ROLE},
         "subjects": [subject],
     }
