@@ -88,7 +88,7 @@ def test_what_is_allowed_is_a_yes(blue: Kubectl, question: str) -> None:
     [
         "get hostclaims -n red",
         "list secrets -n red",
-        "list hostclaims -A",
+        "create hostclaims -A",
         "* hostclaims",
         "* *",
         "deletecollection secrets",
