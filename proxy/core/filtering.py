@@ -7,6 +7,7 @@ import json
 import re
 from typing import Any, Final
 
+from proxy.core import media, protobuf
 from proxy.core.body import Object
 from proxy.core.errors import BadGateway, Refused, Unavailable
 from proxy.core.narrowing import STAMP, STAMPED
@@ -60,9 +61,11 @@ def parse_reply(reply: Reply) -> Object:
 def is_tenant_secret(reply: Reply) -> bool:
     """Whether an answer is about a stamped secret and nothing else.
 
-    It may be the secret, its PartialObjectMetadata, or a Table whose rows hold
-    either. What cannot be read as one of these is not.
+    It may be the secret or its PartialObjectMetadata, in JSON or protobuf, or a
+    Table whose rows hold either. What cannot be read as one of these is not.
     """
+    if media.plain(reply.header("Content-Type")) == media.PROTOBUF:
+        return _labels(reply).get(STAMP) == STAMPED
     found = parse_reply(reply)
     if found.get("kind") == "Table":
         rows = found.get("rows")
@@ -77,6 +80,13 @@ def refusal(reply: Reply) -> Refused:
         f"the cluster did not let the proxy look ({reply.code})",
         retry_after=int(after) if _SECONDS.fullmatch(after) else 1,
     )
+
+
+def _labels(reply: Reply) -> dict[str, str]:
+    try:
+        return protobuf.labels(reply.body)
+    except Refused as exc:
+        raise BadGateway("the cluster gave an answer that is not protobuf") from exc
 
 
 def _is_stamped_row(row: Any) -> bool:

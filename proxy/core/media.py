@@ -34,7 +34,7 @@ def accept(header: str, served: frozenset[str]) -> str:
     """The `Accept` to send on: the client's preferences, of what is served.
 
     Parameters (`as=Table;v=v1;g=meta.k8s.io`, `stream=watch`) go along. A
-    wildcard, or no header at all, means JSON.
+    wildcard, or no header at all, means JSON. A Table has no form in protobuf.
 
     Raises:
         NotAcceptable: none of the client's types is served.
@@ -42,6 +42,8 @@ def accept(header: str, served: frozenset[str]) -> str:
     kept = []
     for media, parameters in ranges(header or JSON):
         anything = media in _ANYTHING
+        if media == PROTOBUF and parameters.get("as") == "Table":
+            continue
         if anything or media in served:
             # Its weight goes along: `*/*;q=0.1` is what the client wants least.
             read = {"q"} if anything else _READ

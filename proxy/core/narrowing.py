@@ -30,9 +30,10 @@ STAMPED: Final = "true"
 PAGING: Final = frozenset({"limit", "continue", "resourceVersion", "resourceVersionMatch"})
 """The parameters that say from where a collection is read."""
 
-# What a list or watch, or a claim, can be asked in; the apiserver says 406 to the rest.
+# What is passed on unread can be asked in; the apiserver says 406 to the rest.
 _READABLE = frozenset({media.JSON, media.YAML, media.PROTOBUF})
-# What we can look into.
+# What we can judge a secret in, and what we can write and take apart.
+_JUDGED = frozenset({media.JSON, media.PROTOBUF})
 _INSPECTABLE = frozenset({media.JSON})
 # What a body can come in; YAML is JSON by the time that it is looked into.
 _WRITTEN_JSON = frozenset({media.JSON, media.YAML})
@@ -126,7 +127,7 @@ def in_namespace(call: Call, namespace: str, paging: tuple[Parameter, ...]) -> U
 
 def read(call: Call) -> UpstreamRequest:
     """A get by name, in an encoding in which the answer can be judged."""
-    return _request(call, call.resource_request, _accept(call, _INSPECTABLE))
+    return _request(call, call.resource_request, _accept(call, _JUDGED))
 
 
 def look(call: Call) -> UpstreamRequest:
@@ -158,7 +159,7 @@ def rehearse(call: Call, body: bytes) -> UpstreamRequest:
 def write(call: Call, body: bytes) -> UpstreamRequest:
     """The write, with the body as the proxy has judged and amended it."""
     request = call.resource_request
-    accept = _accept(call, _INSPECTABLE)
+    accept = _accept(call, _READABLE)
     return _request(call, request, accept, _type_of_inspected(call), body)
 
 
@@ -169,7 +170,7 @@ def delete(call: Call, options: bytes) -> UpstreamRequest:
     taken out: what is not there cannot mislead.
     """
     request = replace(call.resource_request, parameters=())
-    return _request(call, request, _accept(call, _INSPECTABLE), media.JSON, options)
+    return _request(call, request, _accept(call, _READABLE), media.JSON, options)
 
 
 def document(call: Call, wanted: Document) -> UpstreamRequest:
@@ -209,6 +210,15 @@ def check_acceptable(call: Call) -> None:
 
     Raises:
         NotAcceptable: none of the client's types is served.
+    """
+    _accept(call, _READABLE)
+
+
+def check_json_acceptable(call: Call) -> None:
+    """Refuse a request that we answer ourselves, if the client does not take JSON.
+
+    Raises:
+        NotAcceptable: it does not.
     """
     _accept(call, _INSPECTABLE)
 

@@ -56,6 +56,7 @@ _MESSAGES: Final[dict[str, dict[str, tuple[int, Any]]]] = {
         "clusterName": (15, _String),
         "managedFields": (17, [_Bytes]),
     },
+    "PartialObjectMetadata": {"metadata": (1, "ObjectMeta")},
     "Secret": {
         "metadata": (1, "ObjectMeta"),
         "data": (2, [_Bytes]),
@@ -96,6 +97,7 @@ _MESSAGES: Final[dict[str, dict[str, tuple[int, Any]]]] = {
     "SelfSubjectRulesReviewSpec": {"namespace": (1, _String)},
     "SelfSubjectReview": {"metadata": (1, "ObjectMeta")},
 }
+_WITH_LABELS: Final = frozenset({("v1", "Secret"), ("meta.k8s.io/v1", "PartialObjectMetadata")})
 
 
 def decode(body: bytes, kind: str, api_versions: frozenset[str]) -> Any:
@@ -105,15 +107,30 @@ def decode(body: bytes, kind: str, api_versions: frozenset[str]) -> Any:
         BadRequest: it is not an envelope, or not around such an object.
         UnsupportedMediaType: the envelope says that it wraps another encoding.
     """
-    if not body.startswith(_MAGIC):
-        raise BadRequest("the body does not begin as Kubernetes' protobuf does")
-    envelope = _parse("Unknown", body.removeprefix(_MAGIC))
+    envelope = _open(body)
     found = envelope.typeMeta
     if found.kind != kind or found.apiVersion not in api_versions:
         raise BadRequest(f"the body must be a {kind} of {' or '.join(sorted(api_versions))}")
     if envelope.contentEncoding or envelope.contentType:
         raise UnsupportedMediaType("an envelope around another encoding is not served")
     return _parse(kind, envelope.raw)
+
+
+def labels(answer: bytes) -> dict[str, str]:
+    """The labels of a secret, or of its metadata, as the apiserver wrote it.
+
+    None if it is something else. Fields that we do not know are no concern
+    here: they do not come from a tenant, and an answer goes on as it came.
+
+    Raises:
+        BadRequest: it is not an envelope.
+    """
+    envelope = _open(answer)
+    found = envelope.typeMeta
+    if (found.apiVersion, found.kind) not in _WITH_LABELS or envelope.contentEncoding:
+        return {}
+    metadata = _parse(found.kind, envelope.raw).metadata
+    return {label.key: label.value for label in metadata.labels}
 
 
 def encode(message: Any, kind: str, api_version: str) -> bytes:
@@ -155,6 +172,12 @@ def refuse_unknown(message: Any) -> None:
     known.DiscardUnknownFields()
     if known.ByteSize() != message.ByteSize():
         raise UnsupportedMediaType("the body has fields that are only read in JSON")
+
+
+def _open(body: bytes) -> Any:
+    if not body.startswith(_MAGIC):
+        raise BadRequest("the body does not begin as Kubernetes' protobuf does")
+    return _parse("Unknown", body.removeprefix(_MAGIC))
 
 
 def _parse(name: str, data: bytes) -> Any:

@@ -36,7 +36,7 @@ def answer(call: Call, request: ReviewRequest, rules: RuleSet) -> Reply:
         BadRequest: the body is not the review that the path names.
         NotAcceptable, UnsupportedMediaType: an encoding that is not served.
     """
-    narrowing.check_acceptable(call)
+    narrowing.check_json_acceptable(call)
     api_version, kind = _API_VERSIONS[request.review]
     asked = _read(call, api_version, kind)
     spec = body.section(asked, "spec", "spec")

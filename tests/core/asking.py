@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.core import answer, attributes
+from proxy.core import answer, attributes, protobuf
 from proxy.core.attributes import HOSTCLAIMS, SECRETS, RequestInfo, ResourceRequest, Verb
 from proxy.core.conversation import Conversation, Forward, Outcome
 from proxy.core.entitlement import Allow, authorize
@@ -90,6 +90,19 @@ def secret(
     labels = {"app": "x"} | ({STAMP: "true"} if stamped else {})
     metadata = {"name": "user-data", "uid": uid, "resourceVersion": version, "labels": labels}
     return {"kind": "Secret", "apiVersion": "v1", "metadata": metadata, "type": "Opaque"} | fields
+
+
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+
+
+def protobuf_reply(kind: str = "Secret", version: str = "v1", *, stamped: bool = True) -> Reply:
+    """A secret, or its metadata, as the apiserver gives it to a typed client."""
+    message = protobuf._CLASSES[kind]()
+    message.metadata.labels.add(key="app", value="x")
+    if stamped:
+        message.metadata.labels.add(key=STAMP, value="true")
+    message.MergeFromString(b"\xfa\x01\x01x")  # a field that the proxy has never heard of
+    return Reply(200, (("Content-Type", PROTOBUF),), protobuf.encode(message, kind, version))
 
 
 FOUND = reply(200, secret())

@@ -8,7 +8,7 @@ from proxy.core import filtering
 from proxy.core.errors import BadGateway, Unavailable
 from proxy.core.narrowing import STAMP
 from proxy.core.wire import Reply
-from tests.core.asking import reply
+from tests.core.asking import FOUND, PROTOBUF, protobuf_reply, reply
 
 STAMPED = {"metadata": {"labels": {STAMP: "true", "app": "x"}}}
 
@@ -70,6 +70,40 @@ def test_a_tenant_secret_is_one_that_carries_the_stamp(
     found: dict[str, Any], *, is_tenant_secret: bool
 ) -> None:
     assert filtering.is_tenant_secret(reply(200, found)) == is_tenant_secret
+
+
+META = "meta.k8s.io/v1"
+
+
+@pytest.mark.parametrize("stamped", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "version", "known"),
+    [
+        ("Secret", "v1", True),
+        ("PartialObjectMetadata", META, True),
+        ("PartialObjectMetadata", "v1", False),
+        ("Secret", "v2", False),
+    ],
+)
+def test_the_stamp_is_read_in_protobuf_too(
+    kind: str, version: str, *, known: bool, stamped: bool
+) -> None:
+    found = protobuf_reply(kind, version, stamped=stamped)
+    assert filtering.is_tenant_secret(found) is (known and stamped)
+
+
+def test_what_wraps_another_encoding_is_not_read() -> None:
+    found = protobuf_reply()
+    wrapped = Reply(200, found.headers, found.body + b"\x1a\x04gzip")
+    assert not filtering.is_tenant_secret(wrapped)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"k8s", b"k8s\0\xff", FOUND.body])
+def test_an_answer_that_is_not_the_protobuf_it_says_is_a_fault_of_the_gateway(
+    body: bytes,
+) -> None:
+    with pytest.raises(BadGateway):
+        filtering.is_tenant_secret(Reply(200, (("content-type", f"{PROTOBUF}; a=b"),), body))
 
 
 @pytest.mark.parametrize(

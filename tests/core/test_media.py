@@ -33,6 +33,11 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
         ),
         (f"{TABLE};q=0.9;x=y", f"{TABLE};q=0.9"),
         (f"{PROTOBUF},{JSON}", f"{PROTOBUF},{JSON}"),
+        (f"{PROTOBUF};as=Table;v=v1;g=meta.k8s.io,{TABLE}", TABLE),
+        (
+            f"{PROTOBUF};as=PartialObjectMetadata,{JSON}",
+            f"{PROTOBUF};as=PartialObjectMetadata,{JSON}",
+        ),
         (f"{YAML};q=0.9, */*;q=0.1", f"{YAML};q=0.9,{JSON};q=0.1"),
         (f"{YAML}, */*", f"{YAML},{JSON}"),
         ("text/html,application/xhtml+xml,*/*;q=0.8", f"{JSON};q=0.8"),
@@ -47,7 +52,17 @@ def test_an_accept_keeps_what_is_served(header: str, sent: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["text/html", "application/cbor", "json", "*", ",", "application/json;", "a/b;q"]
+    "header",
+    [
+        f"{PROTOBUF};as=Table;v=v1;g=meta.k8s.io",
+        "text/html",
+        "application/cbor",
+        "json",
+        "*",
+        ",",
+        "application/json;",
+        "a/b;q",
+    ],
 )
 def test_an_accept_of_nothing_that_is_served_is_refused(header: str) -> None:
     with pytest.raises(NotAcceptable, match="application/json"):

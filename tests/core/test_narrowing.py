@@ -11,7 +11,6 @@ from proxy.core import attributes, narrowing
 from proxy.core.attributes import PatchType
 from proxy.core.errors import NotAcceptable, Refused, UnsupportedMediaType
 from proxy.core.narrowing import STAMP, Call, UpstreamRequest
-from proxy.core.wire import Headers
 from tests.core.asking import CLAIMS, JSON, SECRET_PATH, SECRETS_PATH, call, header, parse
 
 APPLY = ("Content-Type", PatchType.APPLY.value)
@@ -187,15 +186,24 @@ def test_an_answer_that_streams_may_come_in_any_encoding() -> None:
     assert header(sent, "Accept-Encoding") == "gzip"
 
 
-@pytest.mark.parametrize("builder", ["read", "write", "delete"])
-def test_an_answer_that_is_looked_into_comes_as_plain_json(builder: str) -> None:
+@pytest.mark.parametrize(
+    ("builder", "accept"),
+    [
+        ("read", f"{PROTOBUF},{TABLE}"),
+        ("write", f"{PROTOBUF},application/yaml,{TABLE}"),
+        ("delete", f"{PROTOBUF},application/yaml,{TABLE}"),
+    ],
+)
+def test_an_answer_of_one_object_comes_uncompressed_in_what_can_be_judged(
+    builder: str, accept: str
+) -> None:
     headers = (
-        ("Accept", f"{PROTOBUF},{TABLE},application/json"),
+        ("Accept", f"{PROTOBUF},application/yaml,{TABLE},application/cbor"),
         ("Accept-Encoding", "gzip"),
         JSON,
     )
     sent = BUILDERS[builder](call("PUT", SECRET_PATH, *headers, body={}))
-    assert header(sent, "Accept") == f"{TABLE},application/json"
+    assert header(sent, "Accept") == accept
     assert header(sent, "Accept-Encoding") == ""
 
 
@@ -301,10 +309,17 @@ def test_a_delete_has_its_options_in_the_body_alone() -> None:
     assert header(sent, "Content-Type") == "application/json"
 
 
-@pytest.mark.parametrize("headers", [(("Accept", "text/html"),), (("Accept", PROTOBUF),)])
-def test_a_write_whose_answer_cannot_be_given_is_refused_first(headers: Headers) -> None:
+@pytest.mark.parametrize("accept", ["text/html", "application/cbor"])
+def test_a_write_whose_answer_cannot_be_given_is_refused_first(accept: str) -> None:
     with pytest.raises(NotAcceptable):
-        narrowing.check_acceptable(call("DELETE", SECRET_PATH, *headers))
+        narrowing.check_acceptable(call("DELETE", SECRET_PATH, ("Accept", accept)))
+    narrowing.check_acceptable(call("DELETE", SECRET_PATH, ("Accept", PROTOBUF)))
+
+
+@pytest.mark.parametrize("accept", ["text/html", PROTOBUF, "application/yaml"])
+def test_what_we_answer_ourselves_is_in_json(accept: str) -> None:
+    with pytest.raises(NotAcceptable):
+        narrowing.check_json_acceptable(call("DELETE", SECRET_PATH, ("Accept", accept)))
 
 
 def test_a_call_about_discovery_is_none_about_a_resource() -> None:

@@ -32,12 +32,14 @@ from tests.core.asking import (
     HIDDEN,
     JSON,
     MISSING,
+    PROTOBUF,
     SECRET_PATH,
     SECRETS_PATH,
     Transcript,
     call,
     header,
     play,
+    protobuf_reply,
     reply,
     secret,
 )
@@ -118,6 +120,31 @@ def test_a_hidden_secret_and_a_missing_one_look_alike() -> None:
     assert isinstance(hidden, NotFound)
     assert (hidden.message, hidden.target) == (missing.message, missing.target)
     assert hidden.message == 'secrets "user-data" not found'
+
+
+TYPED_CLIENT = f"{PROTOBUF},application/json"
+
+
+@pytest.mark.parametrize("accept", [PROTOBUF, TYPED_CLIENT])
+def test_a_tenant_secret_is_given_in_protobuf_byte_for_byte(accept: str) -> None:
+    found = protobuf_reply()
+    played = get(found, accept=accept)
+    assert (played.outcome, header(played.sent[0], "Accept")) == (found, accept)
+
+
+@pytest.mark.parametrize("answer", [HIDDEN, protobuf_reply(stamped=False)])
+def test_a_hidden_secret_is_hidden_in_every_encoding(answer: Reply) -> None:
+    refused = get(answer, accept=TYPED_CLIENT).refused
+    assert status.reply(refused) == status.reply(get(MISSING).refused)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_the_answer_to_a_write_may_come_in_protobuf_too(method: str) -> None:
+    body = written() if method == "PUT" else b""
+    done = protobuf_reply()
+    played = play(call(method, SECRET_PATH, JSON, ("Accept", PROTOBUF), body=body), FOUND, done)
+    assert played.outcome == done
+    assert [header(sent, "Accept") for sent in played.sent] == ["application/json", PROTOBUF]
 
 
 @pytest.mark.parametrize("stamped", [True, False])
