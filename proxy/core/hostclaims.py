@@ -9,7 +9,7 @@ named; what is valid at all is left to the apiserver to say.
 from collections.abc import Iterator
 from typing import Any, Final, assert_never
 
-from proxy.core import attributes, body, filtering, live, narrowing
+from proxy.core import attributes, body, filtering, live, narrowing, owners
 from proxy.core.attributes import HOSTCLAIMS, SECRETS, PatchType, Verb
 from proxy.core.body import Object
 from proxy.core.bounds import Bounds, breaches
@@ -114,7 +114,8 @@ def _judge(call: Call, stored: Object, before: Live | None) -> Asking[None]:
         causes += breached
     if causes:
         raise live.refuse(call, *causes)
-    causes = (yield from _secrets(call, stored)) + (yield from _owners(call, stored, known))
+    causes = yield from _secrets(call, stored)
+    causes += yield from owners.foreign(call, owners.of(stored), owners.of(known))
     if before is None:
         causes += yield from _number(call, within)
     if causes:
@@ -177,33 +178,6 @@ def _secrets(call: Call, stored: Object) -> Asking[list[Cause]]:
         elif reply.code not in {200, 404}:
             raise filtering.refusal(reply)
     return causes
-
-
-def _owners(call: Call, stored: Object, known: Object) -> Asking[list[Cause]]:
-    """An owner that this cluster does not have gets the object garbage-collected."""
-    causes = []
-    before = _list(_mapping(known, "metadata"), "ownerReferences")
-    for number, owner in enumerate(_list(_mapping(stored, "metadata"), "ownerReferences")):
-        if owner in before:
-            continue
-        if not (yield from _is_claim_here(call, owner)):
-            because = (
-                "must be a HostClaim of this namespace, by its uid: an object whose owner "
-                "this cluster does not have is deleted"
-            )
-            causes.append(forbidden_field(f"metadata.ownerReferences[{number}]", because))
-    return causes
-
-
-def _is_claim_here(call: Call, owner: Any) -> Asking[bool]:
-    match owner:
-        case {"apiVersion": HOSTCLAIMS.api_version, "kind": HOSTCLAIMS.kind, "name": str(name)}:
-            if not attributes.is_name(name):
-                return False
-        case _:
-            return False
-    reply = yield narrowing.look_at(call, HOSTCLAIMS, name)
-    return reply.code == 200 and live.read(reply).uid == owner.get("uid")
 
 
 def _number(call: Call, within: list[Bounds]) -> Asking[list[Cause]]:

@@ -21,16 +21,19 @@ _SECRETS: Final = SECRETS.plural
 # A write of a claim looks at the secrets and the owners that it names.
 _JUDGE_CLAIM: Final = frozenset({(_CLAIMS, Verb.GET), (_SECRETS, Verb.GET)})
 # A write of a secret that is there looks whether it is a tenant's.
-_JUDGE_SECRET: Final = frozenset({(_SECRETS, Verb.GET)})
+_LOOK_AT_SECRET: Final = frozenset({(_SECRETS, Verb.GET)})
+# One that says what is in it looks at the owners that it names.
+_LOOK_AT_OWNERS: Final = frozenset({(_CLAIMS, Verb.GET)})
 
 BESIDES: Final[Mapping[Permission, frozenset[Permission]]] = {
     (_CLAIMS, Verb.GET): frozenset({(f"{_CLAIMS}/status", Verb.GET)}),
     (_CLAIMS, Verb.CREATE): _JUDGE_CLAIM,
     (_CLAIMS, Verb.UPDATE): _JUDGE_CLAIM,
     (_CLAIMS, Verb.PATCH): _JUDGE_CLAIM,
-    (_SECRETS, Verb.UPDATE): _JUDGE_SECRET,
-    (_SECRETS, Verb.PATCH): _JUDGE_SECRET,
-    (_SECRETS, Verb.DELETE): _JUDGE_SECRET,
+    (_SECRETS, Verb.CREATE): _LOOK_AT_OWNERS,
+    (_SECRETS, Verb.UPDATE): _LOOK_AT_SECRET | _LOOK_AT_OWNERS,
+    (_SECRETS, Verb.PATCH): _LOOK_AT_SECRET | _LOOK_AT_OWNERS,
+    (_SECRETS, Verb.DELETE): _LOOK_AT_SECRET,
 }
 """What the proxy asks upstream to serve a verb, besides that verb itself.
 

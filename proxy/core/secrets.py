@@ -7,7 +7,8 @@ what it saw (uid and resourceVersion) as a precondition, so nothing slips in
 between look and act.
 """
 
-from typing import Final, assert_never
+from collections.abc import Sequence
+from typing import Any, Final, assert_never
 
 from proxy.core import (
     attributes,
@@ -16,6 +17,7 @@ from proxy.core import (
     live,
     media,
     narrowing,
+    owners,
     protobuf,
     status,
     written,
@@ -48,7 +50,7 @@ def converse(call: Call) -> Conversation:
         case Verb.GET:
             return _get(call)
         case Verb.CREATE:
-            return at_once(Forward(narrowing.write(call, _read_secret(call).stamped(""))))
+            return _create(call)
         case Verb.UPDATE:
             return _update(call)
         case Verb.PATCH if request.patch_type is PatchType.APPLY:
@@ -70,12 +72,19 @@ def _get(call: Call) -> Conversation:
     return reply
 
 
+def _create(call: Call) -> Conversation:
+    secret = _read_secret(call)
+    yield from _check_owners(call, secret.owners, None)
+    return Forward(narrowing.write(call, secret.stamped("")))
+
+
 def _update(call: Call) -> Conversation:
     secret = _read_secret(call)
 
     def act(seen: Live | None) -> Asking[Reply]:
         existing = live.existing(call, seen)
         _check_same_type(call, secret.type, existing)
+        yield from _check_owners(call, secret.owners, existing)
         return (yield narrowing.write(call, secret.stamped(existing.resource_version)))
 
     return live.act_on(call, live.precondition(secret.resource_version), _look, act)
@@ -95,7 +104,7 @@ def _patch(call: Call) -> Conversation:
         rehearsed = yield narrowing.rehearse(call, pinned)
         if rehearsed.code != 200:
             return rehearsed
-        _judge(call, rehearsed, existing)
+        yield from _judge(call, rehearsed, existing)
         return (yield narrowing.write(call, pinned))
 
     return live.act_on(call, live.precondition(live.version_of(patch)), _look, act)
@@ -108,6 +117,7 @@ def _apply(call: Call) -> Conversation:
     def act(seen: Live | None) -> Asking[Reply]:
         if seen is not None:
             _check_same_type(call, applied.type, seen)
+        yield from _check_owners(call, applied.owners, seen)
         version = seen.resource_version if seen else live.NO_REVISION
         return (yield narrowing.write(call, applied.stamped(version)))
 
@@ -172,13 +182,21 @@ def _read_secret(call: Call) -> written.Secret:
     return secret
 
 
-def _judge(call: Call, rehearsed: Reply, seen: Live) -> None:
-    """Refuse a patch whose outcome is not a tenant secret of the same type."""
-    _check_same_type(call, body.text(filtering.parse_reply(rehearsed), "type", "type"), seen)
+def _judge(call: Call, rehearsed: Reply, seen: Live) -> Asking[None]:
+    """Refuse a patch whose outcome is not a tenant secret of the same type, owned by claims."""
+    stored = filtering.parse_reply(rehearsed)
+    _check_same_type(call, body.text(stored, "type", "type"), seen)
     if not filtering.is_tenant_secret(rehearsed):
         raise live.refuse(
             call, live.forbidden_field(f"metadata.labels[{STAMP}]", "cannot be removed or changed")
         )
+    yield from _check_owners(call, owners.of(stored), seen)
+
+
+def _check_owners(call: Call, wanted: Sequence[Any], seen: Live | None) -> Asking[None]:
+    before = owners.of(seen.object) if seen else ()
+    if causes := (yield from owners.foreign(call, wanted, before)):
+        raise live.refuse(call, *causes)
 
 
 def _check_same_type(call: Call, wanted: str, seen: Live) -> None:

@@ -6,7 +6,7 @@ back in the encoding it came in; what is not understood of it stays.
 
 from typing import Any, Protocol
 
-from proxy.core import body, media, protobuf
+from proxy.core import body, media, owners, protobuf
 from proxy.core.narrowing import STAMP, STAMPED
 
 
@@ -17,6 +17,7 @@ class Secret(Protocol):
     name: str
     type: str
     resource_version: str
+    owners: list[Any]
 
     def stamped(self, resource_version: str) -> bytes:
         """The body anew, with the stamp, and pinned to a version unless that is empty."""
@@ -44,6 +45,7 @@ class _JsonSecret:
         self.name = body.text(metadata, "name", "metadata.name")
         self.resource_version = body.text(metadata, "resourceVersion", "metadata.resourceVersion")
         self.type = body.text(found, "type", "type")
+        self.owners = owners.of(found)
 
     def stamped(self, resource_version: str) -> bytes:
         metadata = {**self._object["metadata"], "labels": {**self._labels, STAMP: STAMPED}}
@@ -61,6 +63,7 @@ class _ProtobufSecret:
         self.name = metadata.name
         self.resource_version = metadata.resourceVersion
         self.type = self._message.type
+        self.owners = [protobuf.as_object(owner) for owner in metadata.ownerReferences]
 
     def stamped(self, resource_version: str) -> bytes:
         amended = type(self._message)()
