@@ -43,8 +43,15 @@ def test_each_policy_is_bound_everywhere_and_denies(name: str) -> None:
 def test_each_policy_means_the_account_that_the_proxy_runs_as(name: str) -> None:
     account = only("ServiceAccount")["metadata"]
     username = f"system:serviceaccount:{account['namespace']}:{account['name']}"
-    (condition,) = policy(name)["matchConditions"]
+    condition, *_ = policy(name)["matchConditions"]
     assert condition["expression"] == f"request.userInfo.username == '{username}'"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_dry_runs_of_what_the_proxy_writes_are_left_out(name: str) -> None:
+    _, *others = (one["expression"] for one in policy(name)["matchConditions"])
+    judged_anyway = name == "hostclaim-proxy-others"
+    assert others == ([] if judged_anyway else ["!request.?dryRun.orValue(false)"])
 
 
 @pytest.mark.parametrize("name", NAMES)

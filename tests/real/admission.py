@@ -12,7 +12,10 @@ SECONDS: Final = 60
 
 
 class Probe(NamedTuple):
-    """A dry run of a write that one policy refuses once it is in force."""
+    """A write that one policy refuses once it is in force.
+
+    No dry run: those of the proxy's two resources are let through.
+    """
 
     policy: str
     target: str
@@ -25,22 +28,25 @@ OTHERS: Final = "hostclaim-proxy-others"
 PROBES: Final = (
     Probe(
         SECRETS,
-        "/api/v1/namespaces/blue-dev/secrets?dryRun=All",
+        "/api/v1/namespaces/blue-dev/secrets",
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "probe"}},
     ),
     Probe(
         HOSTCLAIMS,
-        "/apis/metal3.io/v1alpha1/namespaces/blue-dev/hostclaims?dryRun=All",
+        "/apis/metal3.io/v1alpha1/namespaces/blue-dev/hostclaims",
         {
             "apiVersion": "metal3.io/v1alpha1",
             "kind": "HostClaim",
-            "metadata": {"name": "probe", "finalizers": ["example.com/probe"]},
-            "spec": {"poweredOn": False},
+            "metadata": {"name": "probe"},
+            "spec": {
+                "poweredOn": False,
+                "image": {"url": "oci://example.com/probe", "ociAuthSecretName": "probe"},
+            },
         },
     ),
     Probe(
         OTHERS,
-        "/api/v1/namespaces/blue-dev/configmaps?dryRun=All",
+        "/api/v1/namespaces/blue-dev/configmaps",
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "probe"}},
     ),
 )
@@ -51,13 +57,14 @@ async def in_force(access: ClusterAccess, policies: Collection[str]) -> str:
 
     RBAC is asked first, so the account needs the right to what a policy is to refuse.
     """
-    async with Admin(access) as admin:
-        token = await admin.token(PROXY_NAMESPACE, PROXY_ACCOUNT)
     wanted = [probe for probe in PROBES if probe.policy in policies]
-    async with asyncio.timeout(SECONDS), Admin(replace(access, admin_token=token)) as proxy:
-        for probe in wanted:
-            while not await _refuses(proxy, probe):  # noqa: ASYNC110 - it is the apiserver's event
-                await asyncio.sleep(0.1)
+    async with asyncio.timeout(SECONDS), Admin(access) as admin:
+        token = await admin.token(PROXY_NAMESPACE, PROXY_ACCOUNT)
+        async with Admin(replace(access, admin_token=token)) as proxy:
+            for probe in wanted:
+                while not await _refuses(proxy, probe):
+                    await admin.request("DELETE", f"{probe.target}/probe")
+                    await asyncio.sleep(0.1)
     return token
 
 

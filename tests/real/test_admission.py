@@ -91,7 +91,6 @@ BMC, OURS, BOUND = f"{SECRETS}/bmc", f"{SECRETS}/ours", f"{CLAIMS}/bound"
 
 FORBIDDEN_SECRETS = (
     Sent("POST", SECRETS, secret(metadata={}), UNSTAMPED),
-    Sent("POST", f"{SECRETS}?dryRun=All", secret(metadata={}), UNSTAMPED),
     Sent("POST", SECRETS, secret(metadata={"labels": {STAMP: "false"}}), UNSTAMPED),
     Sent("PATCH", f"{SECRETS}/new{FORCED}", secret(metadata={}), UNSTAMPED, APPLY),
     Sent(
@@ -115,7 +114,6 @@ FORBIDDEN_SECRETS = (
     Sent("PATCH", OURS, {"metadata": {"ownerReferences": [A_POD]}}, FOREIGN_OWNER, MERGE),
     Sent("PUT", BMC, secret("bmc", metadata={}), NOT_A_TENANTS),
     Sent("PUT", BMC, secret("bmc"), NOT_A_TENANTS),
-    Sent("PUT", f"{BMC}?dryRun=All", secret("bmc"), NOT_A_TENANTS),
     Sent("PATCH", BMC, {"data": {"password": "eA=="}}, NOT_A_TENANTS, MERGE),
     Sent("PATCH", BMC, {"metadata": STAMPED}, NOT_A_TENANTS, STRATEGIC),
     Sent(
@@ -135,7 +133,6 @@ FORBIDDEN_SECRETS = (
 
 FORBIDDEN_CLAIMS = (
     Sent("POST", CLAIMS, claim(userData=ELSEWHERE), OTHER_NAMESPACE),
-    Sent("POST", f"{CLAIMS}?dryRun=All", claim(userData=ELSEWHERE), OTHER_NAMESPACE),
     Sent("POST", CLAIMS, claim(networkData=ELSEWHERE), OTHER_NAMESPACE),
     Sent("POST", CLAIMS, claim(metaData=ELSEWHERE), OTHER_NAMESPACE),
     Sent("POST", CLAIMS, claim(metaData={"namespace": "red"}), OTHER_NAMESPACE),
@@ -171,6 +168,7 @@ FORBIDDEN_CLAIMS = (
 
 FORBIDDEN_OTHERS = (
     Sent("POST", f"{CORE}/configmaps", thing("ConfigMap")),
+    Sent("POST", f"{CORE}/configmaps?dryRun=All", thing("ConfigMap")),
     Sent("PATCH", f"{CORE}/configmaps/settings", {"data": {"a": "b"}}, media=MERGE),
     Sent("DELETE", f"{CORE}/configmaps/settings"),
     Sent("DELETE", f"{CORE}/configmaps"),
@@ -178,6 +176,11 @@ FORBIDDEN_OTHERS = (
     Sent(
         "POST",
         f"{CORE}/serviceaccounts/robot/token",
+        {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}},
+    ),
+    Sent(
+        "POST",
+        f"{CORE}/serviceaccounts/robot/token?dryRun=All",
         {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}},
     ),
     Sent("POST", "/api/v1/namespaces", thing("Namespace")),
@@ -205,6 +208,16 @@ FORBIDDEN_OTHERS = (
     Sent("GET", "/api/v1/nodes/n/proxy"),
 )
 FORBIDDEN = (*FORBIDDEN_SECRETS, *FORBIDDEN_CLAIMS, *FORBIDDEN_OTHERS)
+
+# How the proxy asks what a write would store, before it judges that in its own words.
+REHEARSED = (
+    Sent("POST", f"{SECRETS}?dryRun=All", secret(metadata={})),
+    Sent("PATCH", f"{OURS}?dryRun=All", {"metadata": {"labels": None}}, media=MERGE),
+    Sent("DELETE", f"{BMC}?dryRun=All"),
+    Sent("POST", f"{CLAIMS}?dryRun=All", claim(userData=ELSEWHERE)),
+    Sent("PATCH", f"{BOUND}?dryRun=All", {"metadata": {"finalizers": None}}, media=MERGE),
+    Sent("PATCH", f"{CLAIMS}/new{FORCED}&dryRun=All", claim(metaData=ELSEWHERE), media=APPLY),
+)
 
 # What the proxy itself sends, in the order of an object's life.
 ALLOWED = (
@@ -361,6 +374,12 @@ def test_of_all_forbidden_writes_none_changes_anything(proxy: Proxy) -> None:
     codes = {str(sent): proxy.send(sent)[0] for sent in FORBIDDEN}
     assert len(codes) >= 25
     assert set(codes.values()) == {403}
+    assert proxy.stored() == before
+
+
+def test_a_dry_run_of_its_two_resources_is_let_through_and_stores_nothing(proxy: Proxy) -> None:
+    before = proxy.stored()
+    assert {proxy.send(sent)[0] for sent in REHEARSED} <= {200, 201}
     assert proxy.stored() == before
 
 
