@@ -9,7 +9,7 @@ named; what is valid at all is left to the apiserver to say.
 from collections.abc import Iterator
 from typing import Any, Final, assert_never
 
-from proxy.core import attributes, body, filtering, live, narrowing, owners
+from proxy.core import attributes, body, deletion, filtering, live, narrowing, owners
 from proxy.core.attributes import HOSTCLAIMS, SECRETS, PatchType, Verb
 from proxy.core.body import Object
 from proxy.core.bounds import Bounds, breaches
@@ -33,7 +33,13 @@ def converse(call: Call) -> Conversation:
     """
     verb = call.resource_request.verb
     match verb:
-        case Verb.GET | Verb.LIST | Verb.WATCH | Verb.DELETE | Verb.DELETECOLLECTION:
+        case Verb.GET | Verb.LIST | Verb.WATCH:
+            return at_once(Forward(narrowing.forward(call)))
+        case Verb.DELETE:
+            options = body.render(deletion.options(call))
+            return at_once(Forward(narrowing.delete(call, options)))
+        case Verb.DELETECOLLECTION:
+            deletion.check(call)
             return at_once(Forward(narrowing.forward(call)))
         case Verb.CREATE:
             return _create(call)

@@ -13,17 +13,16 @@ from typing import Any, Final, assert_never
 from proxy.core import (
     attributes,
     body,
+    deletion,
     filtering,
     live,
     media,
     narrowing,
     owners,
-    protobuf,
     status,
     written,
 )
 from proxy.core.attributes import PatchType, Verb
-from proxy.core.body import Object
 from proxy.core.conversation import Conversation, Forward, at_once
 from proxy.core.errors import BadGateway, BadRequest
 from proxy.core.live import Asking, Live
@@ -34,8 +33,6 @@ DEFAULT_TYPE: Final = "Opaque"
 ALLOWED_TYPES: Final = (DEFAULT_TYPE, "infrastructure.cluster.x-k8s.io/secret")
 """What cloud-init data comes as. A service account token mints credentials: never here."""
 
-_OPTIONS_VERSIONS: Final = frozenset({"v1", "meta.k8s.io/v1"})
-
 
 def converse(call: Call) -> Conversation:
     """Answer an allowed request on secrets.
@@ -45,7 +42,10 @@ def converse(call: Call) -> Conversation:
     """
     request = call.resource_request
     match request.verb:
-        case Verb.LIST | Verb.WATCH | Verb.DELETECOLLECTION:
+        case Verb.LIST | Verb.WATCH:
+            return at_once(Forward(narrowing.tenant_secrets(call)))
+        case Verb.DELETECOLLECTION:
+            deletion.check(call)
             return at_once(Forward(narrowing.tenant_secrets(call)))
         case Verb.GET:
             return _get(call)
@@ -125,7 +125,7 @@ def _apply(call: Call) -> Conversation:
 
 
 def _delete(call: Call) -> Conversation:
-    options = _delete_options(call)
+    options = deletion.options(call)
     asked = body.section(options, "preconditions", "preconditions")
     for key in ("uid", "resourceVersion"):
         body.text(asked, key, f"preconditions.{key}")
@@ -203,33 +203,3 @@ def _check_same_type(call: Call, wanted: str, seen: Live) -> None:
     live_type = seen.object["type"]
     if wanted not in {"", live_type}:
         raise live.refuse(call, live.forbidden_field("type", f"cannot change, it is {live_type}"))
-
-
-def _delete_options(call: Call) -> Object:
-    """DeleteOptions from the body or, without one, from the query; the apiserver reads one too."""
-    given = {p.key: p.value for p in call.resource_request.parameters}
-    for key in ("timeout", "pretty"):
-        given.pop(key, None)
-    if call.body:
-        if given:
-            raise BadRequest("give delete options in the body or in the query, not in both")
-        return _read_delete_options(call)
-    options: Object = {"kind": "DeleteOptions", "apiVersion": "v1"}
-    for key, value in given.items():
-        match key:
-            case "dryRun":
-                options[key] = [value]
-            case "gracePeriodSeconds":
-                options[key] = int(value)
-            case "orphanDependents":
-                options[key] = attributes.is_set(value)
-            case _:
-                options[key] = value
-    return options
-
-
-def _read_delete_options(call: Call) -> Object:
-    if narrowing.encoding(call) == media.JSON:
-        return body.parse_object(call.body)
-    message = protobuf.decode(call.body, "DeleteOptions", _OPTIONS_VERSIONS)
-    return {"kind": "DeleteOptions", "apiVersion": "v1", **protobuf.as_object(message)}

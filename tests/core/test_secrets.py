@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxy.core import protobuf, status
+from proxy.core import status
 from proxy.core.attributes import PatchType
 from proxy.core.conversation import Forward
 from proxy.core.errors import (
@@ -654,13 +654,6 @@ def test_options_in_the_body_stay_there() -> None:
     }
 
 
-def test_options_in_body_and_query_are_refused() -> None:
-    # The apiserver would not read the query, and so delete what was to be a dry run.
-    played = delete(body={"propagationPolicy": "Background"}, query="?dryRun=All")
-    assert isinstance(played.refused, BadRequest)
-    assert played.sent == []
-
-
 @pytest.mark.parametrize(
     "preconditions",
     [
@@ -725,16 +718,6 @@ def test_a_delete_of_one_uid_does_not_delete_its_successor() -> None:
 
 def test_a_delete_of_what_became_hidden_is_not_sent_again() -> None:
     assert isinstance(delete(FOUND, CONFLICT, HIDDEN).refused, NotFound)
-
-
-def test_delete_options_may_come_as_protobuf() -> None:
-    options = protobuf._CLASSES["DeleteOptions"](gracePeriodSeconds=30, dryRun=["All"])
-    body = protobuf.encode(options, "DeleteOptions", "meta.k8s.io/v1")
-    media = ("Content-Type", "application/vnd.kubernetes.protobuf")
-    played = play(call("DELETE", SECRET_PATH, media, body=body), FOUND, DONE)
-    assert header(played.sent[1], "Content-Type") == "application/json"
-    assert played.body(1)["gracePeriodSeconds"] == 30
-    assert played.body(1)["dryRun"] == ["All"]
 
 
 # What is answered must not tell that there is something to tell.

@@ -122,3 +122,15 @@ def test_yaml_that_readers_do_not_agree_on_is_refused(
     assert (refused.code, refused.json["reason"]) == (400, "BadRequest")
     assert "line 3 column 12" in refused.json["message"]
     assert world.proxy_requests() == before
+
+
+def test_a_dry_run_beside_a_body_deletes_no_claim(world: World) -> None:
+    token, one = world.token("blue-capm3"), f"{CLAIMS}/encodings-dry"
+    claim = {**CLAIM, "metadata": {"name": "encodings-dry"}}
+    assert world.ask("POST", CLAIMS, token=token, body=claim).code == 201
+    body = {"propagationPolicy": "Background"}
+    mixed = world.ask("DELETE", f"{one}?dryRun=All", token=token, body=body)
+    assert (mixed.code, mixed.json["reason"]) == (400, "BadRequest")
+    assert world.ask("DELETE", f"{one}?dryRun=All", token=token).code == 200
+    assert "deletionTimestamp" not in world.ask("GET", one, token=token).json["metadata"]
+    assert world.ask("DELETE", one, token=token, body=body).code == 200
