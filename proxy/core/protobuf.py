@@ -1,10 +1,12 @@
-r"""Kubernetes' protobuf: read what typed clients send, and amend it without loss.
+r"""Kubernetes' protobuf: read what typed clients send, and amend it.
 
 kubectl's typed commands and controller-runtime write Secrets and reviews as
 `application/vnd.kubernetes.protobuf`: the bytes `k8s\0`, then a
 `runtime.Unknown` that wraps the object (apimachinery,
 `runtime/serializer/protobuf`). The messages below have the numbers of the
-API's published `generated.proto`; what is only carried along is bytes.
+API's published `generated.proto`; what is only carried along is bytes. A body
+with a field that is not among them is refused, since the apiserver might read
+something in it; an answer of the apiserver's may have any.
 """
 
 from typing import Any, Final
@@ -88,6 +90,17 @@ _MESSAGES: Final[dict[str, dict[str, tuple[int, Any]]]] = {
         "resource": (5, _String),
         "subresource": (6, _String),
         "name": (7, _String),
+        "fieldSelector": (8, "SelectorAttributes"),
+        "labelSelector": (9, "SelectorAttributes"),
+    },
+    "SelectorAttributes": {
+        "rawSelector": (1, _String),
+        "requirements": (2, ["SelectorRequirement"]),
+    },
+    "SelectorRequirement": {
+        "key": (1, _String),
+        "operator": (2, _String),
+        "values": (3, [_String]),
     },
     "NonResourceAttributes": {"path": (1, _String), "verb": (2, _String)},
     "SelfSubjectAccessReview": {
@@ -127,7 +140,7 @@ def decode(body: bytes, kind: str, api_versions: frozenset[str]) -> Any:
 def labels(answer: bytes) -> dict[str, str]:
     """The labels of a secret, or of its metadata, as the apiserver wrote it.
 
-    None if it is something else. Fields that we do not know are no concern
+    There are none if it is something else. Fields that we do not know are no concern
     here: they do not come from a tenant, and an answer goes on as it came.
 
     Raises:
@@ -142,7 +155,7 @@ def labels(answer: bytes) -> dict[str, str]:
 
 
 def encode(message: Any, kind: str, api_version: str) -> bytes:
-    """Write an object in its envelope, the fields that we do not know included."""
+    """Write an object in its envelope."""
     envelope = _CLASSES["Unknown"]()
     envelope.typeMeta.apiVersion = api_version
     envelope.typeMeta.kind = kind
@@ -155,8 +168,7 @@ def as_object(message: Any) -> Object:
     """A message as the JSON object that says the same.
 
     Raises:
-        UnsupportedMediaType: it has a field that we do not know, and whose
-            meaning would be lost.
+        UnsupportedMediaType: it has a field that we do not know.
     """
     refuse_unknown(message)
     found: Object = MessageToDict(message)

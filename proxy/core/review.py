@@ -43,7 +43,7 @@ def answer(call: Call, request: ReviewRequest, rules: RuleSet) -> Reply:
     identity = call.allow.identity
     match request.review:
         case Review.ACCESS:
-            status = _access(identity, spec, rules)
+            status = _access(identity, spec, rules) | _note_on_selectors(spec)
         case Review.RULES:
             status = _rules(spec, rules)
         case Review.SUBJECT:
@@ -59,7 +59,7 @@ def answer(call: Call, request: ReviewRequest, rules: RuleSet) -> Reply:
 def _read(call: Call, api_version: str, kind: str) -> Object:
     if narrowing.encoding(call) == media.PROTOBUF:
         message = protobuf.decode(call.body, kind, frozenset({api_version}))
-        # Metadata and an empty status come along; selectors only narrow the question.
+        # Metadata and an empty status come along, and say nothing.
         message.ClearField("metadata")
         message.DiscardUnknownFields()
         return protobuf.as_object(message)
@@ -126,6 +126,15 @@ def _requests(asked: Object) -> list[ResourceRequest]:
         for r in resources
         for verb in verbs
     ]
+
+
+def _note_on_selectors(spec: Object) -> Object:
+    """No rule here tells objects apart, so an answer about some of them is about all."""
+    asked = spec.get("resourceAttributes") or {}
+    given = [key for key in ("fieldSelector", "labelSelector") if asked.get(key)]
+    if not given:
+        return {}
+    return {"evaluationError": f"{' and '.join(given)} ignored: the answer is for every object"}
 
 
 def _path_access(asked: Object) -> Object:

@@ -1,7 +1,9 @@
 """What a secret in a body says: the same questions, whatever its encoding.
 
 A body is read, judged, amended (stamped, pinned to a version) and written
-back in the encoding it came in; what is not understood of it stays.
+back in the encoding it came in. What a tenant may set freely is not looked
+into and stays. A field that is unknown stays in JSON, where every reader sees
+the same, and is refused in protobuf, where readers differ.
 """
 
 from typing import Any, Protocol
@@ -29,6 +31,7 @@ def read(written: bytes, encoding: str) -> Secret:
 
     Raises:
         BadRequest: it is not one, or a field has the wrong shape.
+        UnsupportedMediaType: it is protobuf with a field that we do not know.
     """
     return _ProtobufSecret(written) if encoding == media.PROTOBUF else _JsonSecret(written)
 

@@ -26,7 +26,7 @@ def test_a_secret_of_kubectl_is_read() -> None:
     assert (secret.metadata.name, secret.metadata.namespace, secret.type) == ("u0", "blue-dev", "")
 
 
-def test_fields_that_are_not_named_survive() -> None:
+def test_fields_that_are_not_looked_into_survive() -> None:
     secret = protobuf.decode(SECRET, "Secret", V1)
     again = protobuf.decode(protobuf.encode(secret, "Secret", "v1"), "Secret", V1)
     assert again.SerializeToString() == secret.SerializeToString()
@@ -40,7 +40,7 @@ def test_a_review_of_kubectl_is_read() -> None:
     assert (asked["verb"], asked["resource"]) == ("create", "hostclaims.metal3.io")
 
 
-def test_a_field_whose_meaning_would_be_lost_is_refused() -> None:
+def test_a_field_that_is_not_known_is_refused() -> None:
     # kubectl sends an empty status along, which no review has to ask with.
     review = protobuf.decode(ACCESS_REVIEW, "SelfSubjectAccessReview", AUTHORIZATION)
     with pytest.raises(UnsupportedMediaType):

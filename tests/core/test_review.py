@@ -90,6 +90,27 @@ def test_an_answer_says_which_rules_made_it() -> None:
     assert may(verb="*")["reason"] == "blue.yaml:8 blue spec.allow[0]"
 
 
+BY_NAME = {"requirements": [{"key": "metadata.name", "operator": "In", "values": ["a"]}]}
+
+
+@pytest.mark.parametrize(
+    ("selectors", "note"),
+    [
+        ({}, None),
+        ({"fieldSelector": None, "labelSelector": {}}, None),
+        ({"fieldSelector": BY_NAME}, "fieldSelector ignored: the answer is for every object"),
+        (
+            {"fieldSelector": BY_NAME, "labelSelector": {"rawSelector": "a=b"}},
+            "fieldSelector and labelSelector ignored: the answer is for every object",
+        ),
+    ],
+)
+def test_an_answer_says_that_selectors_are_ignored(selectors: Any, note: str | None) -> None:
+    for namespace, allowed in (("blue", True), ("red", False)):
+        found = may(namespace=namespace, **selectors)
+        assert (found["allowed"], found.get("evaluationError")) == (allowed, note)
+
+
 def test_a_review_comes_back_with_what_was_asked() -> None:
     spec = {"resourceAttributes": {"verb": "get"}}
     found = ask(Review.ACCESS, spec)
@@ -195,6 +216,17 @@ def test_a_review_may_come_as_protobuf() -> None:
     media_type = ("Content-Type", "application/vnd.kubernetes.protobuf")
     played = play(call("POST", Review.ACCESS.value, media_type, body=body))
     assert json.loads(played.reply.body)["status"]["allowed"] is True
+
+
+def test_selectors_in_protobuf_come_back_as_they_were_asked() -> None:
+    about = {"namespace": "blue", "verb": "get", "resource": "secrets", "fieldSelector": BY_NAME}
+    message = protobuf._CLASSES["SelfSubjectAccessReview"](spec={"resourceAttributes": about})
+    body = protobuf.encode(message, "SelfSubjectAccessReview", "authorization.k8s.io/v1")
+    media_type = ("Content-Type", "application/vnd.kubernetes.protobuf")
+    played = play(call("POST", Review.ACCESS.value, media_type, body=body))
+    found = json.loads(played.reply.body)
+    assert found["spec"] == {"resourceAttributes": about}
+    assert "fieldSelector ignored" in found["status"]["evaluationError"]
 
 
 @pytest.mark.parametrize("kind", list(Review))
