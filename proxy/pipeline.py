@@ -27,6 +27,7 @@ from proxy.core.attributes import (
     DiscoveryRequest,
     Document,
     RequestInfo,
+    Resource,
     ResourceRequest,
     ReviewRequest,
     Verb,
@@ -96,8 +97,10 @@ class Pipeline:
         self._watches: dict[asyncio.Timeout, Allow] = {}
         self._draining = False
         self._audit_works = True
-        # The apiserver's descriptions of itself are large and the same for all.
-        self._documents: TTLCache[Document, Reply] = TTLCache(maxsize=16, ttl=60, timer=self._clock)
+        # The apiserver's descriptions of itself are large, and the same for all who see the same.
+        self._documents: TTLCache[tuple[Document, tuple[Resource, ...]], Reply] = TTLCache(
+            maxsize=16, ttl=60, timer=self._clock
+        )
         self._deciding_anew: set[asyncio.Task[None]] = set()
         self._entitlements.subscribe(self._decide_anew_soon)
 
@@ -163,14 +166,15 @@ class Pipeline:
         return replace(call, body=self._read_yaml(call.body))
 
     async def _outcome(self, call: Call, request: RequestInfo, rules: RuleSet) -> Outcome:
-        """Find the answer, or remember it where it is the same for everybody."""
+        """Find the answer, or remember it where it is the same for all who see the same."""
         if not isinstance(request, DiscoveryRequest) or request.document not in discovery.LEARNT:
             return await self._converse(answer.begin(call, rules))
-        if known := self._documents.get(request.document):
+        described = (request.document, rules.resources())
+        if known := self._documents.get(described):
             return known
         learnt = await self._converse(answer.begin(call, rules))
         if isinstance(learnt, Reply):
-            self._documents[request.document] = learnt
+            self._documents[described] = learnt
         return learnt
 
     async def _converse(self, conversation: Conversation) -> Outcome:

@@ -51,6 +51,7 @@ class Resource:
     short_names: tuple[str, ...] = ()
     subresources: tuple[str, ...] = ()
     patch_types: frozenset[PatchType] = frozenset(PatchType)
+    verbs: frozenset[Verb] = frozenset(Verb)
 
     @property
     def list_kind(self) -> str:
@@ -86,7 +87,20 @@ HOSTCLAIMS: Final = Resource(
 SECRETS: Final = Resource(
     group="", version="v1", plural="secrets", singular="secret", kind="Secret"
 )
+HARDWAREDATA: Final = Resource(
+    group="metal3.io",
+    version="v1alpha1",
+    plural="hardwaredata",
+    singular="hardwaredata",
+    kind="HardwareData",
+    short_names=("hd",),
+    patch_types=frozenset({PatchType.JSON, PatchType.MERGE, PatchType.APPLY}),
+    verbs=frozenset({Verb.GET, Verb.LIST, Verb.WATCH}),
+)
 SERVED: Final = (HOSTCLAIMS, SECRETS)
+"""What there is for every caller."""
+OPT_IN: Final = (HARDWAREDATA,)
+"""What there is for those alone whom a rule grants it by name."""
 
 
 class Document(Enum):
@@ -151,7 +165,7 @@ class ResourceRequest:
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryRequest:
-    """A document that describes the API; the same for every caller."""
+    """A document that describes the API; the same for all who may see the same resources."""
 
     document: Document
     parameters: Parameters = ()
@@ -223,7 +237,7 @@ _COLLECTION_VERBS = {
     "POST": Verb.CREATE,
     "DELETE": Verb.DELETECOLLECTION,
 }
-_BY_PATH: Final = {(r.group, r.version, r.plural): r for r in SERVED}
+_BY_PATH: Final = {(r.group, r.version, r.plural): r for r in (*SERVED, *OPT_IN)}
 _DOCUMENTS: Final = {document.value: document for document in Document}
 _REVIEWS: Final = {review.value: review for review in Review}
 

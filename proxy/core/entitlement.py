@@ -8,6 +8,8 @@ from dataclasses import InitVar, dataclass
 from typing import Final, assert_never, final
 
 from proxy.core.attributes import (
+    HARDWAREDATA,
+    NOT_SERVED,
     DiscoveryRequest,
     PatchType,
     RequestInfo,
@@ -38,7 +40,8 @@ _SEAL = _Seal()
 class Allow:
     """A decision to let one request of one identity through, and the rules that made it.
 
-    `namespaces` are those that a list or watch of all namespaces is to span.
+    `namespaces` are those that a list or watch of all namespaces is to span; of
+    HardwareData, those whose claims and HostDeployPolicies say what may be read.
     `bounds` has, for each verb that the request needs, the bounds of every rule
     that grants it: what is written must stay within one of them.
     """
@@ -95,6 +98,8 @@ def required_verbs(request: ResourceRequest) -> tuple[Verb, ...]:
 
 
 def _authorize_resource(identity: Identity, request: ResourceRequest, rules: RuleSet) -> Decision:
+    if request.resource == HARDWAREDATA:
+        return _authorize_hardware(identity, request, rules)
     if request.namespace is None:
         return _authorize_all(identity, request, rules)
     if request.subresource and request.verb is not Verb.GET:
@@ -114,14 +119,39 @@ def _authorize_resource(identity: Identity, request: ResourceRequest, rules: Rul
     return Allow(_SEAL, identity, request, tuple(dict.fromkeys(grants)), tuple(bounds))
 
 
-def _authorize_all(identity: Identity, request: ResourceRequest, rules: RuleSet) -> Decision:
-    """A list or watch of all namespaces: of those that are granted by name, all of them.
+def _authorize_hardware(identity: Identity, request: ResourceRequest, rules: RuleSet) -> Decision:
+    """HardwareData lies where the hosts are, and is granted where the claims are.
 
-    Which namespaces a pattern covers is not known here, and to leave some out
-    unsaid would be a wrong answer.
+    So the request is let through for those namespaces; which HardwareData is theirs the
+    cluster says (`core.hardwaredata`). A denial holds in either place.
     """
+    plural = request.resource.plural
+    if request.resource not in rules.resources():
+        return Deny(identity, request, NOT_SERVED)
+    if request.namespace is None:
+        return Deny(identity, request, f"{plural} is read in one namespace of hosts at a time")
+    if denial := rules.matching(Effect.DENY, plural, request.verb, request.namespace):
+        return Deny(identity, request, "a policy denies it explicitly", denial)
+    return _authorize_named(
+        identity, request, rules, f"have {plural} granted in a few namespaces, by name"
+    )
+
+
+def _authorize_all(identity: Identity, request: ResourceRequest, rules: RuleSet) -> Decision:
+    """A list or watch of all namespaces: of those that are granted by name, all of them."""
     if request.verb not in {Verb.LIST, Verb.WATCH}:
         return Deny(identity, request, f"name a namespace; {_yours(rules)}")
+    return _authorize_named(identity, request, rules, "ask for one namespace at a time")
+
+
+def _authorize_named(
+    identity: Identity, request: ResourceRequest, rules: RuleSet, instead: str
+) -> Decision:
+    """A request for all namespaces that are granted, if each of them is by name.
+
+    Which namespaces a pattern covers is not known here, and to leave some out
+    unsaid would be a wrong answer. `instead` is what to do where it fails.
+    """
     asked = (request.resource.plural, request.verb)
     granted = tuple(name for name in rules.namespaces() if asked in rules.permissions(name))
     if not granted:
@@ -129,9 +159,9 @@ def _authorize_all(identity: Identity, request: ResourceRequest, rules: RuleSet)
         return Deny(identity, request, reason)
     if patterns := [name for name in granted if name.endswith("*")]:
         reason = f"which namespaces {', '.join(patterns[:_NAMED])} covers is not known here"
-        return Deny(identity, request, f"{reason}, ask for one namespace at a time")
+        return Deny(identity, request, f"{reason}, {instead}")
     if len(granted) > MAX_SPANNED:
-        reason = f"you have more than {MAX_SPANNED} namespaces, ask for one at a time"
+        reason = f"you have more than {MAX_SPANNED} namespaces, {instead}"
         return Deny(identity, request, reason)
     found = (rules.matching(Effect.ALLOW, *asked, name) for name in granted)
     why = tuple(dict.fromkeys(rule for rule in found if rule is not None))

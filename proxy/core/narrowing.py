@@ -12,6 +12,8 @@ from typing import Final, final
 
 from proxy.core import attributes, media
 from proxy.core.attributes import (
+    HARDWAREDATA,
+    HOSTCLAIMS,
     SECRETS,
     Document,
     Parameter,
@@ -41,6 +43,19 @@ _WRITTEN = _WRITTEN_JSON | {media.PROTOBUF}
 
 _METADATA = f"{media.JSON};as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 _METADATA_LIST = f"{media.JSON};as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+
+# What is asked about, and never served.
+_DEPLOY_POLICIES: Final = Resource(
+    group="metal3.io",
+    version="v1alpha1",
+    plural="hostdeploypolicies",
+    singular="hostdeploypolicy",
+    kind="HostDeployPolicy",
+)
+_NAMESPACES: Final = Resource(
+    group="", version="v1", plural="namespaces", singular="namespace", kind="Namespace"
+)
+_PAGE = "500"
 
 _USER_AGENT = re.compile(r"[\x20-\x7e]{1,256}")
 
@@ -150,6 +165,31 @@ def count(call: Call) -> UpstreamRequest:
     return _request(call, request, _METADATA_LIST)
 
 
+def claims_of(call: Call, namespace: str, token: str) -> UpstreamRequest:
+    """A page of the claims of a namespace that a read of HardwareData was allowed for."""
+    _check_hardware(call, namespace)
+    return _page(call, HOSTCLAIMS, namespace, token)
+
+
+def labels_of(call: Call, namespace: str) -> UpstreamRequest:
+    """A get of the metadata of a namespace that a read of HardwareData was allowed for."""
+    _check_hardware(call, namespace)
+    return _request(call, ResourceRequest(Verb.GET, _NAMESPACES, None, namespace), _METADATA)
+
+
+def deploy_policies(call: Call, token: str) -> UpstreamRequest:
+    """A page of the HostDeployPolicies beside the HardwareData that is to be read."""
+    _check_hardware(call)
+    return _page(call, _DEPLOY_POLICIES, call.resource_request.namespace, token)
+
+
+def whole(call: Call) -> UpstreamRequest:
+    """The list, not in pages: where one goes on names an object, be it the caller's or not."""
+    request = call.resource_request
+    kept = tuple(p for p in request.parameters if p.key not in {"limit", "continue"})
+    return _request(call, replace(request, parameters=kept), _accept(call, _INSPECTABLE))
+
+
 def rehearse(call: Call, body: bytes) -> UpstreamRequest:
     """The write with `dryRun=All`, answered as plain JSON: what it would store."""
     request = attributes.with_parameter(call.resource_request, "dryRun", "All")
@@ -221,6 +261,20 @@ def check_json_acceptable(call: Call) -> None:
         NotAcceptable: it does not.
     """
     _accept(call, _INSPECTABLE)
+
+
+def _check_hardware(call: Call, *namespaces: str) -> None:
+    if call.resource_request.resource != HARDWAREDATA:
+        raise TypeError("this is asked for HardwareData alone")
+    if not set(namespaces).issubset(call.allow.namespaces):
+        raise TypeError("this namespace was not allowed")
+
+
+def _page(call: Call, resource: Resource, namespace: str | None, token: str) -> UpstreamRequest:
+    asked = {"limit": _PAGE} | ({"continue": token} if token else {})
+    parameters = tuple(Parameter.of(key, value) for key, value in asked.items())
+    request = ResourceRequest(Verb.LIST, resource, namespace, parameters=parameters)
+    return _request(call, request, media.JSON)
 
 
 _METHODS: Final = {

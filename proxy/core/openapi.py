@@ -1,4 +1,4 @@
-"""How it looks: an OpenAPI v3 document cut down to one resource.
+"""How it looks: an OpenAPI v3 document cut down to the resources that are served.
 
 Paths that the grammar of `attributes` refuses go, and so do the schemas that
 nothing left refers to. Enough stays for `kubectl explain` and for clients
@@ -8,24 +8,26 @@ that look up whether a server validates fields.
 from collections.abc import Iterator
 from typing import Any
 
-from proxy.core.attributes import Resource
+from proxy.core.attributes import Resource, Verb
 from proxy.core.body import Object
 
 _PREFIX = "#/components/schemas/"
 
 
-def prune(document: Object, resource: Resource) -> Object:
-    """The part of `document` that is about `resource`. What it is given stays as it is."""
-    collection = f"{resource.root}/namespaces/{{namespace}}/{resource.plural}"
-    kept = {collection, f"{collection}/{{name}}"}
-    paths = {path: item for path, item in _section(document, "paths").items() if path in kept}
-    for name in resource.subresources:
-        path = f"{collection}/{{name}}/{name}"
-        if path in _section(document, "paths"):
-            item = _section(document, "paths")[path]
-            paths[path] = {key: item[key] for key in ("get", "parameters") if key in item}
+# The methods of a path that only reads; those of a subresource are always so.
+_READING = ("get", "parameters")
+
+
+def prune(document: Object, *resources: Resource) -> Object:
+    """The part of `document` that is about `resources`. What it is given stays as it is."""
+    found = _section(document, "paths")
+    paths = {
+        path: {key: item[key] for key in _READING if key in item} if only_read else item
+        for path, only_read in _kept(resources)
+        if (item := found.get(path)) is not None
+    }
     schemas = _section(_section(document, "components"), "schemas")
-    roots = [name for name, schema in schemas.items() if _is_of(schema, resource)]
+    roots = [name for name, schema in schemas.items() if any(_is_of(schema, r) for r in resources)]
     needed = _reachable(schemas, [*_references(paths), *roots])
     return {
         "openapi": document.get("openapi", "3.0.0"),
@@ -33,6 +35,17 @@ def prune(document: Object, resource: Resource) -> Object:
         "paths": paths,
         "components": {"schemas": {name: schemas[name] for name in sorted(needed)}},
     }
+
+
+def _kept(resources: tuple[Resource, ...]) -> Iterator[tuple[str, bool]]:
+    """The paths that are served, and whether they are only read."""
+    for resource in resources:
+        collection = f"{resource.root}/namespaces/{{namespace}}/{resource.plural}"
+        only_read = Verb.CREATE not in resource.verbs
+        yield collection, only_read
+        yield f"{collection}/{{name}}", only_read
+        for name in resource.subresources:
+            yield f"{collection}/{{name}}/{name}", True
 
 
 def _section(parent: Object, key: str) -> Object:

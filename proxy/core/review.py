@@ -8,15 +8,16 @@ from typing import assert_never
 
 from proxy.core import attributes, body, media, narrowing, protobuf
 from proxy.core.attributes import (
-    SERVED,
+    OPT_IN,
     Document,
+    Resource,
     ResourceRequest,
     Review,
     ReviewRequest,
     Verb,
 )
 from proxy.core.body import Object
-from proxy.core.entitlement import Deny, authorize
+from proxy.core.entitlement import Allow, Deny, authorize
 from proxy.core.identity import Identity
 from proxy.core.narrowing import Call
 from proxy.core.policy import RuleSet
@@ -45,7 +46,7 @@ def answer(call: Call, request: ReviewRequest, rules: RuleSet) -> Reply:
         case Review.ACCESS:
             status = _access(identity, spec, rules) | _note_on_selectors(spec)
         case Review.RULES:
-            status = _rules(spec, rules)
+            status = _rules(identity, spec, rules)
         case Review.SUBJECT:
             status = {"userInfo": user_info(identity)}
         case _:
@@ -90,7 +91,8 @@ def _access(identity: Identity, spec: Object, rules: RuleSet) -> Object:
         return _path_access(
             body.section(spec, "nonResourceAttributes", "spec.nonResourceAttributes")
         )
-    asked = _requests(body.section(spec, "resourceAttributes", "spec.resourceAttributes"))
+    about = body.section(spec, "resourceAttributes", "spec.resourceAttributes")
+    asked = _requests(about, rules.resources())
     if not asked:
         return {"allowed": False, "reason": attributes.NOT_SERVED}
     reasons = []
@@ -102,7 +104,7 @@ def _access(identity: Identity, spec: Object, rules: RuleSet) -> Object:
     return {"allowed": True, "reason": "; ".join(dict.fromkeys(reasons))}
 
 
-def _requests(asked: Object) -> list[ResourceRequest]:
+def _requests(asked: Object, served: tuple[Resource, ...]) -> list[ResourceRequest]:
     """The requests that a question is about: none if it is about what is not served.
 
     A `*` stands for every verb, so every one of them has to be allowed.
@@ -115,7 +117,7 @@ def _requests(asked: Object) -> list[ResourceRequest]:
     verbs = list(Verb) if value("verb") == "*" else [v for v in Verb if v == value("verb")]
     resources = [
         r
-        for r in SERVED
+        for r in served
         if r.group == group and r.plural == plural and version in {"", "*", r.version}
     ]
     subresource = value("subresource")
@@ -146,14 +148,13 @@ def _path_access(asked: Object) -> Object:
     return {"allowed": False, "reason": attributes.NOT_SERVED}
 
 
-def _rules(spec: Object, rules: RuleSet) -> Object:
+def _rules(identity: Identity, spec: Object, rules: RuleSet) -> Object:
     namespace = body.text(spec, "namespace", "spec.namespace")
     if not namespace:
         raise body.malformed("spec.namespace", "the namespace to list rules for")
-    granted = rules.permissions(namespace)
     resource_rules = []
-    for resource in SERVED:
-        verbs = sorted(verb.value for plural, verb in granted if plural == resource.plural)
+    for resource in rules.resources():
+        verbs = _verbs(identity, resource, namespace, rules)
         if verbs:
             entry = {"apiGroups": [resource.group], "resources": [resource.plural], "verbs": verbs}
             resource_rules.append(entry)
@@ -170,3 +171,13 @@ def _rules(spec: Object, rules: RuleSet) -> Object:
         "nonResourceRules": [{"nonResourceURLs": paths, "verbs": ["get"]}],
         "incomplete": False,
     }
+
+
+def _verbs(identity: Identity, resource: Resource, namespace: str, rules: RuleSet) -> list[str]:
+    """What may be done with a resource in a namespace, sorted."""
+    if resource in OPT_IN:
+        # It is not granted where it is read, so only a decision can tell.
+        asked = ((verb, ResourceRequest(verb, resource, namespace)) for verb in resource.verbs)
+        return sorted(v for v, one in asked if isinstance(authorize(identity, one, rules), Allow))
+    granted = rules.permissions(namespace)
+    return sorted(verb for plural, verb in granted if plural == resource.plural)

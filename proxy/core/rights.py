@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from proxy.core.attributes import HOSTCLAIMS, SECRETS, SERVED, Resource, Verb
+from proxy.core.attributes import HARDWAREDATA, HOSTCLAIMS, OPT_IN, SECRETS, SERVED, Resource, Verb
 from proxy.core.policy import Effect, Origin, Permission, PolicySet
 from proxy.core.policy.rules import covering
 from proxy.core.policy.subjects import Entry, Subject, SubjectKind, may_be_claimed
@@ -24,6 +24,8 @@ _JUDGE_CLAIM: Final = frozenset({(_CLAIMS, Verb.GET), (_SECRETS, Verb.GET)})
 _LOOK_AT_SECRET: Final = frozenset({(_SECRETS, Verb.GET)})
 # One that says what is in it looks at the owners that it names.
 _LOOK_AT_OWNERS: Final = frozenset({(_CLAIMS, Verb.GET)})
+# What may be read is told by what the claims of the namespace are bound to.
+_JUDGE_HARDWARE: Final = frozenset({(_CLAIMS, Verb.LIST)})
 
 BESIDES: Final[Mapping[Permission, frozenset[Permission]]] = {
     (_CLAIMS, Verb.GET): frozenset({(f"{_CLAIMS}/status", Verb.GET)}),
@@ -34,12 +36,16 @@ BESIDES: Final[Mapping[Permission, frozenset[Permission]]] = {
     (_SECRETS, Verb.UPDATE): _LOOK_AT_SECRET | _LOOK_AT_OWNERS,
     (_SECRETS, Verb.PATCH): _LOOK_AT_SECRET | _LOOK_AT_OWNERS,
     (_SECRETS, Verb.DELETE): _LOOK_AT_SECRET,
+    **{(HARDWAREDATA.plural, verb): _JUDGE_HARDWARE for verb in HARDWAREDATA.verbs},
 }
 """What the proxy asks upstream to serve a verb, besides that verb itself.
 
 What is not here needs nothing besides. An apply needs a grant of both `patch` and
 `create`, and with both it has what it needs.
 """
+
+_ELSEWHERE: Final = frozenset(resource.plural for resource in OPT_IN)
+"""What lies in the namespaces of hosts, which no policy names: `deploy/hardwaredata` is for it."""
 
 COUNTED: Final[Mapping[Permission, frozenset[Permission]]] = {
     (_CLAIMS, Verb.CREATE): frozenset({(_CLAIMS, Verb.LIST)}),
@@ -92,7 +98,7 @@ def needed(policies: PolicySet, namespace: str) -> frozenset[Permission]:
                 found |= {permission, *BESIDES.get(permission, ())}
                 if entry.rule.bounds.max_host_claims is not None:
                     found |= COUNTED.get(permission, frozenset())
-    return frozenset(found)
+    return frozenset((name, verb) for name, verb in found if name not in _ELSEWHERE)
 
 
 def manifests(

@@ -12,6 +12,7 @@ from proxy.core import attributes
 from proxy.core.attributes import (
     ALLOWED_PARAMETERS,
     HOSTCLAIMS,
+    OPT_IN,
     SECRETS,
     SERVED,
     DiscoveryRequest,
@@ -76,7 +77,7 @@ def parameters(draw: st.DrawFn, allowed: frozenset[str]) -> tuple[Parameter, ...
 
 @st.composite
 def resource_requests(draw: st.DrawFn) -> ResourceRequest:
-    verb, found = draw(st.sampled_from(list(Verb))), draw(st.sampled_from(SERVED))
+    verb, found = draw(st.sampled_from(list(Verb))), draw(st.sampled_from([*SERVED, *OPT_IN]))
     query = draw(parameters(ALLOWED_PARAMETERS[verb] - {"watch"}))
     if verb is Verb.WATCH:
         query = (*query, Parameter.of("watch", draw(value_of("watch"))))
@@ -343,7 +344,7 @@ def test_the_longest_names_of_kubernetes_are_names() -> None:
 # Patches.
 
 
-@pytest.mark.parametrize("served", SERVED)
+@pytest.mark.parametrize("served", [*SERVED, *OPT_IN])
 @pytest.mark.parametrize("patch_type", list(PatchType))
 def test_a_patch_has_a_type_that_its_resource_has(served: Resource, patch_type: PatchType) -> None:
     target = f"{served.root}/namespaces/blue/{served.plural}/a"

@@ -7,8 +7,9 @@ import pytest
 
 from proxy.core.attributes import SERVED, Document, Verb
 from proxy.core.errors import Unavailable
+from proxy.core.policy import RuleSet
 from proxy.core.wire import Reply
-from tests.core.asking import call, play, reply
+from tests.core.asking import ALL_OF_BLUE, call, play, reply, rule
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList"
 V2 = AGGREGATED.format("v2")
@@ -25,9 +26,15 @@ SCHEMA = {
 }
 
 
-def read(document: Document, accept: str = "", *replies: Reply) -> Any:
+WITH_HARDWARE = RuleSet([rule(), rule(("hardwaredata", Verb.LIST), namespaces=("red",))])
+
+
+def read(
+    document: Document, accept: str = "", *replies: Reply, rules: RuleSet = ALL_OF_BLUE
+) -> Any:
     headers = (("Accept", accept),) if accept else ()
-    return json.loads(play(call("GET", document.value, *headers), *replies).reply.body)
+    played = play(call("GET", document.value, *headers), *replies, rules=rules)
+    return json.loads(played.reply.body)
 
 
 @pytest.mark.parametrize(
@@ -165,3 +172,28 @@ def test_a_document_that_cannot_be_had_is_unavailable(document: Document) -> Non
 def test_only_the_documents_path_is_asked_upstream() -> None:
     played = play(call("GET", "/version?timeout=1s"), reply(200, {}))
     assert played.lines == ["GET /version"]
+
+
+def test_hardwaredata_is_there_for_whoever_is_granted_it_anywhere() -> None:
+    [*_, found] = read(Document.GROUP_VERSION, rules=WITH_HARDWARE)["resources"]
+    assert (found["name"], found["kind"], found["shortNames"]) == (
+        "hardwaredata",
+        "HardwareData",
+        ["hd"],
+    )
+    assert found["verbs"] == ["get", "list", "watch"]
+
+
+def test_the_aggregated_form_has_hardwaredata_for_the_same() -> None:
+    [group] = read(Document.APIS, V2, rules=WITH_HARDWARE)["items"]
+    [claims, found] = group["versions"][0]["resources"]
+    assert (claims["resource"], found["resource"]) == ("hostclaims", "hardwaredata")
+    assert (found["verbs"], found["shortNames"]) == (["get", "list", "watch"], ["hd"])
+
+
+@pytest.mark.parametrize(("rules", "shown"), [(ALL_OF_BLUE, False), (WITH_HARDWARE, True)])
+def test_the_schema_of_hardwaredata_is_for_the_same(rules: RuleSet, *, shown: bool) -> None:
+    path = "/apis/metal3.io/v1alpha1/namespaces/{namespace}/hardwaredata"
+    schema = SCHEMA | {"paths": {path: {"get": {}, "post": {}}}}
+    found = read(Document.OPENAPI_V3_GROUP_VERSION, "", reply(200, schema), rules=rules)
+    assert found["paths"] == ({path: {"get": {}}} if shown else {})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.attributes import PatchType, Review, Verb
+from proxy.core.attributes import NOT_SERVED, PatchType, Review, Verb
 from proxy.core.entitlement import MAX_SPANNED, Allow, Deny, authorize, required_verbs
 from proxy.core.policy import Effect, Rule, RuleSet
 from tests.core.asking import CLAIMS, SECRET_PATH, parse, resource, rule
@@ -195,3 +195,56 @@ def test_nothing_is_allowed_that_no_rule_grants(granted: set[tuple[str, Verb]], 
     decision = decide(methods.get(verb, "GET"), f"{CLAIMS}/a", *rules)
     asked = verb if verb in methods else Verb.GET
     assert isinstance(decision, Allow) == (("hostclaims", asked) in granted)
+
+
+HARDWARE = "/apis/metal3.io/v1alpha1/namespaces/pool-a/hardwaredata"
+READ_HARDWARE = tuple(("hardwaredata", verb) for verb in (Verb.GET, Verb.LIST, Verb.WATCH))
+of_each_verb = pytest.mark.parametrize("target", [f"{HARDWARE}/a", HARDWARE, f"{HARDWARE}?watch=1"])
+
+
+@of_each_verb
+def test_hardwaredata_is_read_for_the_namespaces_that_it_is_granted_in(target: str) -> None:
+    granted = decide("GET", target, rule(*READ_HARDWARE, namespaces=("red", "blue")), rule())
+    assert isinstance(granted, Allow)
+    assert granted.namespaces == ("blue", "red")
+    assert granted.reason == "blue.yaml:8 blue spec.allow[0]"
+
+
+@of_each_verb
+def test_for_whom_hardwaredata_is_not_granted_it_is_not_served(target: str) -> None:
+    assert reason(decide("GET", target, rule(), rule(namespaces=("*",)))) == NOT_SERVED
+
+
+def test_a_verb_on_hardwaredata_that_is_granted_nowhere_is_refused() -> None:
+    found = reason(decide("GET", HARDWARE, rule(("hardwaredata", Verb.GET))))
+    assert found.startswith("no policy grants you list on hardwaredata anywhere")
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_hardwaredata_is_written_by_nobody(method: str) -> None:
+    assert isinstance(decide(method, HARDWARE, rule(*READ_HARDWARE)), Deny)
+
+
+@pytest.mark.parametrize("query", ["", "?watch=1"])
+def test_hardwaredata_of_all_namespaces_is_not_listed(query: str) -> None:
+    target = f"/apis/metal3.io/v1alpha1/hardwaredata{query}"
+    found = reason(decide("GET", target, rule(*READ_HARDWARE)))
+    assert found == "hardwaredata is read in one namespace of hosts at a time"
+
+
+@of_each_verb
+@pytest.mark.parametrize("denied", ["blue", "pool-a", "*"])
+def test_hardwaredata_can_be_denied_to_the_tenant_and_of_the_hosts(
+    target: str, denied: str
+) -> None:
+    denial = rule(*READ_HARDWARE, namespaces=(denied,), effect=Effect.DENY)
+    assert isinstance(decide("GET", target, rule(*READ_HARDWARE), denial), Deny)
+
+
+@of_each_verb
+def test_whose_hardwaredata_it_is_cannot_be_told_by_a_pattern(target: str) -> None:
+    found = reason(decide("GET", target, rule(*READ_HARDWARE, namespaces=("lab-*", "blue"))))
+    assert found == (
+        "which namespaces lab-* covers is not known here, "
+        "have hardwaredata granted in a few namespaces, by name"
+    )

@@ -4,9 +4,10 @@ import copy
 from typing import Any
 
 from proxy.core import openapi
-from proxy.core.attributes import HOSTCLAIMS
+from proxy.core.attributes import HARDWAREDATA, HOSTCLAIMS
 
 COLLECTION = "/apis/metal3.io/v1alpha1/namespaces/{namespace}/hostclaims"
+HARDWARE = "/apis/metal3.io/v1alpha1/namespaces/{namespace}/hardwaredata"
 STATUS = f"{COLLECTION}/{{name}}/status"
 
 
@@ -30,7 +31,7 @@ DOCUMENT = {
         f"{COLLECTION}/{{name}}": {"get": {}, "patch": {"body": reference("Patch")}},
         STATUS: {"get": {}, "put": {"body": reference("StatusWrite")}, "parameters": [1]},
         "/apis/metal3.io/v1alpha1/hostclaims": {"get": {}},
-        "/apis/metal3.io/v1alpha1/namespaces/{namespace}/hardwaredata": {"get": reference("Data")},
+        HARDWARE: {"get": reference("Data"), "post": reference("Orphan")},
     },
     "components": {
         "schemas": {
@@ -87,3 +88,16 @@ def test_an_empty_document_stays_one() -> None:
         "paths": {},
         "components": {"schemas": {}},
     }
+
+
+def test_what_is_only_read_has_no_writes_and_comes_with_the_rest_of_its_group() -> None:
+    pruned = openapi.prune(DOCUMENT, HOSTCLAIMS, HARDWAREDATA)
+    assert pruned["paths"][HARDWARE] == {"get": reference("Data")}
+    assert list(pruned["components"]["schemas"]) == [
+        "Claim",
+        "Data",
+        "List",
+        "Meta",
+        "Patch",
+        "Spec",
+    ]

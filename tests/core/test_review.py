@@ -247,3 +247,40 @@ def test_a_review_in_another_encoding_is_refused() -> None:
 
 def test_a_review_asks_nothing_upstream() -> None:
     assert play(call("POST", Review.SUBJECT.value, JSON, body={})).sent == []
+
+
+HARDWARE = RuleSet(
+    [rule(("hostclaims", Verb.GET)), rule(("hardwaredata", Verb.GET), ("hardwaredata", Verb.LIST))]
+)
+OF_HARDWARE = {"resource": "hardwaredata", "namespace": "pool-a"}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "rules", "allowed"),
+    [
+        ({}, HARDWARE, True),
+        ({"verb": "list"}, HARDWARE, True),
+        ({"verb": "watch"}, HARDWARE, False),
+        ({"verb": "create"}, HARDWARE, False),
+        ({"verb": "*"}, HARDWARE, False),
+        ({"verb": "list", "namespace": ""}, HARDWARE, False),
+        ({"subresource": "status"}, HARDWARE, False),
+        ({}, ALL_OF_BLUE, False),
+    ],
+)
+def test_hardwaredata_may_be_asked_for_wherever_hosts_are(
+    attributes: dict[str, Any], rules: RuleSet, *, allowed: bool
+) -> None:
+    assert may(rules, **{**OF_HARDWARE, **attributes})["allowed"] is allowed
+
+
+@pytest.mark.parametrize("namespace", ["blue", "pool-a"])
+def test_the_rules_have_hardwaredata_in_every_namespace(namespace: str) -> None:
+    found = ask(Review.RULES, {"namespace": namespace}, HARDWARE)["status"]["resourceRules"]
+    entry = {"apiGroups": ["metal3.io"], "resources": ["hardwaredata"], "verbs": ["get", "list"]}
+    assert entry in found
+
+
+def test_the_rules_have_no_hardwaredata_where_nobody_grants_it() -> None:
+    found = ask(Review.RULES, {"namespace": "blue"})["status"]["resourceRules"]
+    assert not [entry for entry in found if "hardwaredata" in entry["resources"]]

@@ -156,7 +156,7 @@ def test_an_apply_needs_no_more_than_patch_and_create(plural: str, request_: Req
 
 
 def test_the_table_names_what_there_is() -> None:
-    names = {"hostclaims", "hostclaims/status", "secrets"}
+    names = {"hostclaims", "hostclaims/status", "secrets", "hardwaredata"}
     for key, needs in [*BESIDES.items(), *COUNTED.items()]:
         assert {plural for plural, _ in {key, *needs}} <= names
 
@@ -177,6 +177,11 @@ def denying(subjects: list[Any], namespace: str = "blue") -> dict[str, Any]:
 
 def test_a_viewer_needs_to_read_claims() -> None:
     assert rights.needed(policies(BLUE), "blue") == VIEWED | {STATUS}
+
+
+def test_for_hardwaredata_the_claims_that_it_is_bound_to_are_listed() -> None:
+    grant = {"namespaces": ["blue"], "resources": ["hardwaredata"], "verbs": ["get", "watch"]}
+    assert rights.needed(policies(policy(allow=[grant])), "blue") == {("hostclaims", Verb.LIST)}
 
 
 def test_where_nothing_is_granted_nothing_is_needed() -> None:

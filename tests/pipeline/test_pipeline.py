@@ -311,6 +311,21 @@ async def test_the_clusters_version_is_asked_for_once() -> None:
     assert len(world.upstream.sent) == 1
 
 
+async def test_a_schema_is_remembered_apart_for_those_who_see_more() -> None:
+    path = "/apis/metal3.io/v1alpha1/namespaces/{namespace}/hardwaredata"
+    schema = Reply(200, JSON, json.dumps({"paths": {path: {"get": {}}}}).encode())
+    world = World(FakeUpstream(schema, schema))
+    target = "/openapi/v3/apis/metal3.io/v1alpha1"
+    origin = Origin("hw.yaml", "hw", "spec.allow[0]", 9)
+    granted = frozenset({("hardwaredata", Verb.GET)})
+    seen = []
+    for rules in (EVERYTHING, RuleSet([Rule(origin, Effect.ALLOW, granted, ("blue-dev",))])) * 2:
+        world.entitlements.become(rules)
+        seen.append(path in json.loads((await world.get(target)).received)["paths"])
+    assert seen == [False, True, False, True]
+    assert len(world.upstream.sent) == 2
+
+
 class Watch:
     """An open watch: the task that serves it, its client and its upstream."""
 

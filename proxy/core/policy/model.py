@@ -5,15 +5,15 @@ Nothing is read loosely: no unknown field, and no value of another type.
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core.core_schema import WithDefaultSchema
 
-from proxy.core.attributes import Verb
+from proxy.core.attributes import OPT_IN, Verb
 from proxy.core.bounds import Bounds
 from proxy.core.policy import subjects, values
 from proxy.core.policy.faults import Fault, ticked
@@ -81,6 +81,16 @@ class Subject(Model):
 _ROLE_ALONE: Final[JsonDict] = {
     "not": {"required": ["role"], "anyOf": [{"required": ["resources"]}, {"required": ["verbs"]}]}
 }
+_VERBS_OF_EACH: Final[list[JsonDict]] = [
+    {
+        "if": {
+            "properties": {"resources": {"contains": {"const": resource.plural}}},
+            "required": ["resources"],
+        },
+        "then": {"properties": {"verbs": {"items": {"enum": [*sorted(resource.verbs)]}}}},
+    }
+    for resource in OPT_IN
+]
 
 
 class Statement(Model):
@@ -91,7 +101,7 @@ class Statement(Model):
     role: values.Role = None
     """A set of permissions: `viewer` reads hostclaims, `editor` writes them and secrets."""
     resources: values.List[values.Plural] = ()
-    """Instead of a role."""
+    """Instead of a role. `hardwaredata` is in none, it is given by name."""
     verbs: values.List[values.Verb] = ()
     """Instead of a role. `deletecollection` is in none, it is given by name."""
 
@@ -102,6 +112,15 @@ class Statement(Model):
         if "role" in given and explicit:
             message = f"has `role` and {ticked(explicit, ' and ')}"
             yield Fault(message, "give a role, or resources and verbs")
+
+    @model_validator(mode="after")
+    def _check_verbs_of_each(self) -> Self:
+        """Not every verb is one of every resource; what is left out says nothing wrong."""
+        if {"resources", "verbs"}.issubset(self.model_fields_set):
+            for resource in OPT_IN:
+                if resource.plural in self.resources:
+                    values.check_verbs(resource, self.verbs)
+        return self
 
     def permissions(self) -> frozenset[Permission]:
         """What the statement is about."""
@@ -146,6 +165,7 @@ class Grant(Statement):
             "allOf": [
                 {"anyOf": [{"required": ["namespaces"]}, {"required": ["namespacesFromClaim"]}]},
                 {"anyOf": [{"required": ["role"]}, {"required": ["resources", "verbs"]}]},
+                *_VERBS_OF_EACH,
             ],
         }
     )
@@ -171,7 +191,7 @@ class Denial(Statement):
     Its namespaces never come from a claim: a token without the claim would lift it.
     """
 
-    model_config = ConfigDict(json_schema_extra=_ROLE_ALONE)
+    model_config = ConfigDict(json_schema_extra={**_ROLE_ALONE, "allOf": [*_VERBS_OF_EACH]})
 
     namespaces: values.List[values.Namespace]
     """Exact names, beginnings such as `blue-*`, or `*`."""

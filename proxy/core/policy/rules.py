@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
-from proxy.core.attributes import HOSTCLAIMS, SECRETS, SERVED, Verb
+from proxy.core.attributes import HOSTCLAIMS, OPT_IN, SECRETS, SERVED, Resource, Verb
 from proxy.core.bounds import UNBOUNDED, Bounds
 
 Permission = tuple[str, Verb]
@@ -45,7 +45,7 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.VIEWER: product((HOSTCLAIMS.plural,), _READ),
     Role.EDITOR: product((HOSTCLAIMS.plural, SECRETS.plural), _READ + _WRITE),
 }
-PLURALS: Final = tuple(resource.plural for resource in SERVED)
+PLURALS: Final = tuple(resource.plural for resource in (*SERVED, *OPT_IN))
 """Every resource that a rule can name."""
 
 
@@ -122,6 +122,15 @@ class RuleSet:
     def namespaces(self) -> tuple[str, ...]:
         """Names and patterns of namespaces in which anything is allowed, sorted."""
         return self._namespaces
+
+    def resources(self) -> tuple[Resource, ...]:
+        """The resources that there are for the identity: some only if they are granted."""
+        return self._resources
+
+    @cached_property
+    def _resources(self) -> tuple[Resource, ...]:
+        granted = {plural for name in self.namespaces() for plural, _ in self.permissions(name)}
+        return (*SERVED, *(resource for resource in OPT_IN if resource.plural in granted))
 
     @cached_property
     def _namespaces(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from proxy.core import attributes
 from proxy.core.attributes import is_name, is_namespace
 from proxy.core.bounds import is_image_prefix
 from proxy.core.policy import rules
-from proxy.core.policy.faults import Fault, suggestion, wrong_type
+from proxy.core.policy.faults import Fault, suggestion, ticked, wrong_type
 from proxy.core.policy.located import shown
 from proxy.core.policy.rules import PLURALS
 
@@ -105,6 +105,13 @@ def _check_true(value: bool) -> bool:  # noqa: FBT001 - pydantic calls it with t
     if not value:
         raise _error("is `false`", "leave the field out, or write `true`")
     return value
+
+
+def check_verbs(resource: attributes.Resource, verbs: Iterable[attributes.Verb]) -> None:
+    """Refuse verbs that a resource does not have, whoever is given them."""
+    if wrong := [verb for verb in verbs if verb not in resource.verbs]:
+        message = f"has {ticked(wrong, ' and ')}, and `{resource.plural}` is only read"
+        raise _error(message, f"use {ticked(sorted(resource.verbs), ', ')}")
 
 
 def one_of(what: str, choices: Iterable[str]) -> BeforeValidator:

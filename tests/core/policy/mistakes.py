@@ -18,7 +18,20 @@ def subject(**fields: object) -> dict[str, object]:
     return {"issuer": "corp", **fields}
 
 
+def on_hardware(*verbs: str) -> dict[str, object]:
+    return {"namespaces": ["blue"], "resources": ["hostclaims", "hardwaredata"], "verbs": [*verbs]}
+
+
+READ_ALONE = "and `hardwaredata` is only read, use `get`, `list`, `watch`"
+
 WRONG: list[tuple[Path, object, str]] = [
+    (GRANT, on_hardware("get", "create"), f"spec.allow[0]: has `create`, {READ_ALONE}"),
+    (
+        GRANT,
+        on_hardware("patch", "deletecollection"),
+        f"spec.allow[0]: has `patch` and `deletecollection`, {READ_ALONE}",
+    ),
+    (DENIAL, on_hardware("update"), f"spec.deny[0]: has `update`, {READ_ALONE}"),
     (("kind",), ABSENT, "kind: is missing, write `kind: AccessPolicy`"),
     (("kind",), "ConfigMap", "kind: unknown kind `ConfigMap`, write `kind: AccessPolicy`"),
     (("kind",), 1, "kind: is `1`, not a string, put it in quotes"),
@@ -176,7 +189,10 @@ WRONG: list[tuple[Path, object, str]] = [
     (
         GRANT,
         {"namespaces": ["a"], "resources": ["pods"], "verbs": ["get"]},
-        "spec.allow[0].resources[0]: unknown resource `pods`, use `hostclaims` or `secrets`",
+        (
+            "spec.allow[0].resources[0]: unknown resource `pods`, "
+            "use `hostclaims` or `secrets` or `hardwaredata`"
+        ),
     ),
     (
         GRANT,

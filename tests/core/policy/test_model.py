@@ -1,5 +1,7 @@
 """What an admin writes: the schema takes what the proxy takes."""
 
+from typing import Any
+
 import jsonschema
 import pytest
 
@@ -40,3 +42,17 @@ def test_bounds_are_read_into_the_rule() -> None:
     assert found.bounds == Bounds(
         (("pool", "blue"),), ("pool-a", "lab-*"), ("https://images.example.com/blue/",), 3
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "statement"),
+    [
+        (("spec", "allow", 0), {"resources": ["hardwaredata"], "verbs": ["get", "list", "watch"]}),
+        (("spec", "deny", 0), {"resources": ["hardwaredata"]}),
+        (("spec", "deny", 0), {"verbs": ["create"]}),
+    ],
+)
+def test_hardwaredata_is_read_and_denied_as_a_whole(path: Path, statement: dict[str, Any]) -> None:
+    tree = changed(path, {"namespaces": ["blue"], **statement})
+    assert accepts(tree)
+    policies(tree)
