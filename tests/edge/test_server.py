@@ -12,7 +12,7 @@ from proxy.core.wire import RawRequest, Reply
 from proxy.ports import Client, ClientGone
 from tests.e2e.smuggling import BODIES, CHUNKED, HEADS, SMUGGLED, post
 from tests.e2e.wire import Connection, connected, request
-from tests.edge.listening import BODY_LIMIT, BOUNDS, Listener, listening
+from tests.edge.listening import BODY_LIMIT, BOUNDS, Listener, Serve, echo, listening
 
 JSON = (("Content-Type", "application/json"),)
 
@@ -38,6 +38,27 @@ async def test_a_request_arrives_as_its_bytes_said_it(
     assert raw.target == "/a%2Fb/../c?x=%41&x=+#y"
     assert raw.headers == (("Host", "proxy"), ("X-Two", "1"), ("x-two", "2"))
     assert raw.peer == "127.0.0.1"
+
+
+async def streamed(_: RawRequest, client: Client) -> None:
+    await client.begin(200, JSON)
+    await client.end()
+
+
+async def silent(_: RawRequest, client: Client) -> None:
+    """Give no answer at all."""
+
+
+@pytest.mark.parametrize("said", [request("GET", "/"), b"no request\r\n\r\n"])
+@pytest.mark.parametrize("answer", [echo, streamed, silent])
+async def test_no_answer_names_what_made_it(tmp_path: Path, said: bytes, answer: Serve) -> None:
+    async with listening(tmp_path, answer) as listener, listener.connect() as connection:
+        await connection.say(said)
+        found = await connection.answer()
+    assert {key for key, _ in found.fields} <= {
+        *("Content-Type", "Content-Length", "Transfer-Encoding", "Cache-Control"),
+        *("Connection", "Date"),
+    }
 
 
 async def test_a_connection_serves_one_request_after_the_other(

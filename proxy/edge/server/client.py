@@ -16,6 +16,18 @@ from proxy.ports import ClientGone
 _NOT_UNDERSTOOD = frozenset({400, 405, 411})
 
 
+class _Unnamed(web.StreamResponse):
+    """An answer that does not name, in `Server`, the library to look for holes in."""
+
+    async def _write_headers(self) -> None:
+        self.headers.popall("Server", None)
+        await super()._write_headers()
+
+
+class _Whole(_Unnamed, web.Response):
+    """The same, its body there from the start."""
+
+
 class HttpClient:
     """Reads the body when it is asked for, and writes one answer."""
 
@@ -28,7 +40,7 @@ class HttpClient:
     def response(self) -> web.StreamResponse:
         """What aiohttp sends or has sent; without an answer, the connection ends."""
         if self._response is None:
-            self._response = web.Response(status=500)
+            self._response = _Whole(status=500)
             self._response.force_close()
         return self._response
 
@@ -67,7 +79,7 @@ class HttpClient:
 
     async def send(self, reply: Reply) -> None:
         """As the port says."""
-        self._response = web.Response(status=reply.code, body=reply.body)
+        self._response = _Whole(status=reply.code, body=reply.body)
         self._set(self._response, reply.headers)
         with _client_there():
             await self._response.prepare(self._request)
@@ -75,7 +87,7 @@ class HttpClient:
 
     async def begin(self, code: int, headers: Headers) -> None:
         """As the port says."""
-        self._response = web.StreamResponse(status=code)
+        self._response = _Unnamed(status=code)
         self._set(self._response, headers)
         with _client_there():
             await self._response.prepare(self._request)
