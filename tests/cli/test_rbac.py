@@ -83,7 +83,7 @@ def test_the_binding_gives_the_role_to_the_proxy(file: Path) -> None:
             "resources: [hostclaims], verbs: [create], bounds: {maxHostClaims: 2}",
             {CLAIMS: ["get", "list", "create"], SECRETS: ["get"]},
         ),
-        ("resources: [secrets], verbs: [create]", {SECRETS: ["create"]}),
+        ("resources: [secrets], verbs: [create]", {CLAIMS: ["get"], SECRETS: ["create"]}),
         ("resources: [secrets], verbs: [delete]", {SECRETS: ["get", "delete"]}),
     ],
 )
