@@ -80,7 +80,12 @@ class App:
                 clock=time.time,
                 new_id=lambda: str(uuid.uuid4()),
             ),
-            Limits(settings.server.max_requests, settings.server.max_watches),
+            Limits(
+                requests=settings.server.max_requests,
+                requests_per_caller=settings.server.max_requests_per_caller,
+                watches=settings.server.max_watches,
+                watches_per_caller=settings.server.max_watches_per_caller,
+            ),
         )
         self._server = Server(
             self._pipeline,

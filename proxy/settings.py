@@ -85,7 +85,9 @@ class ServerSettings(_Section):
     body_seconds: Seconds = 60
     max_connections: int = Field(default=10_000, gt=0)
     max_requests: int = Field(default=400, gt=0)
+    max_requests_per_caller: int = Field(default=100, gt=0)
     max_watches: int = Field(default=10_000, gt=0)
+    max_watches_per_caller: int = Field(default=1_000, gt=0)
 
 
 class ManagementSettings(_Section):

@@ -1,4 +1,4 @@
-"""The life of one request: who asks, what, may they, and then what they get.
+"""The order of things: who asks, what, may they, and then what they get.
 
 The whole order can be read in `_serve`. A denial ends it before anything is
 sent upstream, and every way out writes exactly one audit record.
@@ -6,8 +6,8 @@ sent upstream, and every way out writes exactly one audit record.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 
 from cachetools import TTLCache
@@ -30,15 +30,17 @@ from proxy.core.attributes import (
     Resource,
     ResourceRequest,
     ReviewRequest,
-    Verb,
 )
 from proxy.core.audit import Trail
-from proxy.core.conversation import Conversation, Forward, Merge, Outcome, Weaver
+from proxy.core.conversation import Conversation, Forward, Merge, Outcome
 from proxy.core.entitlement import Allow, Deny
-from proxy.core.errors import InternalError, Refused, TooManyRequests, Unavailable
+from proxy.core.errors import InternalError, Refused, Unavailable
 from proxy.core.narrowing import Call
 from proxy.core.policy import RuleSet
 from proxy.core.wire import Headers, RawRequest, Reply
+from proxy.pipeline.admission import Admission, Limits
+from proxy.pipeline.watches import Watches, is_watch
+from proxy.pipeline.weaving import woven
 from proxy.ports import (
     AuditLog,
     Authenticator,
@@ -56,14 +58,6 @@ log = logging.getLogger(__name__)
 
 MAX_BODY = 3 * 1024 * 1024
 """Bytes; what the apiserver itself takes (apiserver, `MaxRequestBodyBytes`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much at once. `requests` and `watches` are counts, over all tenants."""
-
-    requests: int = 400
-    watches: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +86,13 @@ class Pipeline:
         self._meter = ports.meter
         self._clock = ports.clock
         self._new_id = ports.new_id
-        self._limits = limits
-        self._in_flight = 0
-        self._watches: dict[asyncio.Timeout, Allow] = {}
-        self._draining = False
+        self._admission = Admission(limits)
+        self._watches = Watches(ports.entitlements, ports.meter, ports.clock)
         self._audit_works = True
         # The apiserver's descriptions of itself are large, and the same for all who see the same.
         self._documents: TTLCache[tuple[Document, tuple[Resource, ...]], Reply] = TTLCache(
             maxsize=16, ttl=60, timer=self._clock
         )
-        self._deciding_anew: set[asyncio.Task[None]] = set()
-        self._entitlements.subscribe(self._decide_anew_soon)
 
     @property
     def audit_works(self) -> bool:
@@ -153,7 +143,8 @@ class Pipeline:
         decision = trail.decision = entitlement.authorize(identity, request, rules)
         if isinstance(decision, Deny):
             raise status.denied(decision)
-        async with self._admit(request):
+        self._watches.check_opening(request)
+        with self._admission.admit(identity, watches=is_watch(request)):
             body = await client.body(MAX_BODY)
             call = self._in_json(Call(decision, trail.raw, trail.audit_id, body))
             outcome = await self._outcome(call, request, rules)
@@ -221,7 +212,7 @@ class Pipeline:
             if not streams and refused is not None:
                 await self._relay(refused, refused.chunks(), allow, trail, client)
                 return
-            async with aclosing(_woven(streams, merge.weaver)) as chunks:
+            async with aclosing(woven(streams, merge.weaver)) as chunks:
                 await self._relay(next(iter(streams.values())), chunks, allow, trail, client)
 
     async def _relay(
@@ -237,7 +228,7 @@ class Pipeline:
         await client.begin(stream.code, head)
         whole = True
         try:
-            async with self._until_not_allowed(allow):
+            async with self._watches.while_allowed(allow):
                 async for chunk in chunks:
                     await client.write(chunk)
                     whole = chunk.endswith(b"\n")
@@ -254,71 +245,9 @@ class Pipeline:
             return
         await client.end()
 
-    @asynccontextmanager
-    async def _admit(self, request: RequestInfo) -> AsyncIterator[None]:
-        """Bound how much is under way, watches apart from requests that end."""
-        watch = _is_watch(request)
-        if watch and len(self._watches) >= self._limits.watches:
-            raise TooManyRequests("too many watches are open", retry_after=5)
-        if watch and self._draining:
-            raise Unavailable("the proxy is about to stop", retry_after=1)
-        if not watch and self._in_flight >= self._limits.requests:
-            raise TooManyRequests("too many requests at once", retry_after=1)
-        self._in_flight += not watch
-        try:
-            yield
-        finally:
-            self._in_flight -= not watch
-
-    @asynccontextmanager
-    async def _until_not_allowed(self, allow: Allow) -> AsyncIterator[None]:
-        """Let an open watch go on only while its token lives and the policies allow it."""
-        if not _is_watch(allow.request):
-            yield
-            return
-        left = allow.identity.expires - self._clock()
-        async with asyncio.timeout(left) as scope:
-            self._watches[scope] = allow
-            self._meter.watching(+1)
-            # What changed while the apiserver was asked has passed it by.
-            await self._decide_again(scope, allow)
-            try:
-                yield
-            finally:
-                del self._watches[scope]
-                self._meter.watching(-1)
-
-    def _decide_anew_soon(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._decide_anew())
-        self._deciding_anew.add(task)
-        task.add_done_callback(self._deciding_anew.discard)
-
-    async def _decide_anew(self) -> None:
-        for scope, allow in list(self._watches.items()):
-            await self._decide_again(scope, allow)
-
-    async def _decide_again(self, scope: asyncio.Timeout, allow: Allow) -> None:
-        """Decide an open watch by the rules as they are now, and end it if that differs."""
-        try:
-            rules = await self._entitlements.rules(allow.identity)
-            decision = entitlement.authorize(allow.identity, allow.request, rules)
-        except Refused:
-            # Nobody can tell whether it is still allowed, so it is not.
-            decision = None
-        spans = decision.namespaces if isinstance(decision, Allow) else None
-        if self._draining or spans != allow.namespaces:
-            self._end_watch(scope)
-
-    def _end_watch(self, scope: asyncio.Timeout) -> None:
-        # It may have ended by itself while others were decided.
-        if scope in self._watches:
-            scope.reschedule(asyncio.get_running_loop().time())
-
     def drain(self) -> None:
         """End the watches, cleanly, and open no more: the process is about to stop."""
-        self._draining = True
-        for scope in list(self._watches):
-            self._end_watch(scope)
+        self._watches.drain()
 
     async def _refuse(self, refused: Refused, trail: Trail, client: Client) -> None:
         if client.begun:
@@ -347,44 +276,9 @@ class Pipeline:
         self._meter.answered(verb, resource, trail.code, now - trail.received)
 
 
-async def _woven(streams: Mapping[str, Stream], weaver: Weaver) -> AsyncGenerator[bytes, None]:
-    """The pieces of several streams as they come, woven into one; ends with the first to end."""
-    # As many as there are streams: a client that does not read holds them all up.
-    pieces: asyncio.Queue[tuple[str, bytes | Exception | None]] = asyncio.Queue(len(streams))
-
-    async def pump(namespace: str, stream: Stream) -> None:
-        end: Exception | None = None
-        try:
-            async for chunk in stream.chunks():
-                await pieces.put((namespace, chunk))
-        except Exception as exc:  # noqa: BLE001 - raised again, where the others are read
-            end = exc
-        await pieces.put((namespace, end))
-
-    pumps = [asyncio.create_task(pump(name, stream)) for name, stream in streams.items()]
-    try:
-        while True:
-            match await pieces.get():
-                case (_, None):
-                    return
-                case (_, Exception() as exc):
-                    raise exc
-                case (namespace, bytes() as chunk):
-                    if out := weaver.feed(namespace, chunk):
-                        yield out
-    finally:
-        for task in pumps:
-            task.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
-
-
 def _signed(reply: Reply, headers: Headers, trail: Trail) -> Reply:
     """The answer with the id under which its audit record is found."""
     return Reply(reply.code, (*headers, ("Audit-Id", trail.audit_id)), reply.body)
-
-
-def _is_watch(request: RequestInfo) -> bool:
-    return isinstance(request, ResourceRequest) and request.verb is Verb.WATCH
 
 
 def _labels(request: RequestInfo | None) -> tuple[str, str]:
