@@ -26,6 +26,7 @@ LABEL = {"app.kubernetes.io/name": "hostclaim-proxy"}
                 "ValidatingAdmissionPolicyBinding": 3,
             },
         ),
+        ("hardwaredata", {"ClusterRole": 2, "RoleBinding": 5}),
         ("namespaces", {"RoleBinding": 3}),
         (
             "example",
@@ -51,7 +52,7 @@ def test_nothing_else_is_installed(kustomization: str, kinds: dict[str, int]) ->
 
 
 def test_every_folder_is_rendered_here() -> None:
-    assert KUSTOMIZATIONS == ("base", "example", "namespaces")
+    assert KUSTOMIZATIONS == ("base", "example", "hardwaredata", "namespaces")
 
 
 def test_the_role_has_these_rules_and_no_other() -> None:
@@ -60,6 +61,33 @@ def test_the_role_has_these_rules_and_no_other() -> None:
         {"apiGroups": ["metal3.io"], "resources": ["hostclaims/status"], "verbs": ["get"]},
         {"apiGroups": [""], "resources": ["secrets"], "verbs": ALL_VERBS},
     ]
+
+
+def test_hardwaredata_takes_these_rules_and_no_other() -> None:
+    assert {
+        role["metadata"]["name"]: role["rules"] for role in of_kind("ClusterRole", "hardwaredata")
+    } == {
+        "hostclaim-proxy-hosts-namespace": [
+            {
+                "apiGroups": ["metal3.io"],
+                "resources": ["hardwaredata"],
+                "verbs": ["get", "list", "watch"],
+            },
+            {"apiGroups": ["metal3.io"], "resources": ["hostdeploypolicies"], "verbs": ["list"]},
+        ],
+        "hostclaim-proxy-namespace-labels": [
+            {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}
+        ],
+    }
+
+
+def test_hardwaredata_is_bound_where_hosts_are_and_labels_where_tenants_are() -> None:
+    bindings = of_kind("RoleBinding", "hardwaredata")
+    assert all(each["subjects"] == [PROXY] for each in bindings)
+    assert {(each["roleRef"]["name"], each["metadata"]["namespace"]) for each in bindings} == {
+        *(("hostclaim-proxy-hosts-namespace", pool) for pool in ("pool-a", "pool-b")),
+        *(("hostclaim-proxy-namespace-labels", name) for name in ("blue-dev", "blue-prod", "red")),
+    }
 
 
 def test_the_role_is_aggregated_into_no_other() -> None:

@@ -16,6 +16,7 @@ from tests.real.parts import KUBECTL
 
 HOME = "hostclaim-proxy"
 TENANTS = ("blue-dev", "blue-prod", "red")
+POOLS = ("pool-a", "pool-b")
 PROXY = f"system:serviceaccount:{HOME}:hostclaim-proxy"
 # A service account that nothing is bound to: what it may do, all may.
 ANYBODY = f"system:serviceaccount:{HOME}:anybody"
@@ -37,7 +38,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
         config = directory / "kubeconfig"
         config.write_text(json.dumps(kubeconfig(access.server, access.ca_file, access.admin_token)))
         admin = Kubectl(gate.need(KUBECTL), config)
-        for namespace in (HOME, *TENANTS):
+        for namespace in (HOME, *TENANTS, *POOLS):
             admin.run("create", "namespace", namespace)
         yield admin
     finally:
@@ -91,7 +92,7 @@ def test_in_a_tenants_namespace_the_proxy_has_its_role(installed: Kubectl, names
     assert beyond_all == ENTITLED
 
 
-@pytest.mark.parametrize("namespace", ["default", "kube-system", HOME])
+@pytest.mark.parametrize("namespace", ["default", "kube-system", HOME, *POOLS])
 def test_elsewhere_the_proxy_may_what_anybody_may(installed: Kubectl, namespace: str) -> None:
     assert on_resources(installed, PROXY, namespace) == on_resources(installed, ANYBODY, namespace)
 
@@ -101,6 +102,29 @@ def test_the_proxy_has_no_cluster_wide_rights_of_its_own(installed: Kubectl) -> 
     subjects = [subject for each in bindings for subject in each.get("subjects", ())]
     assert subjects
     assert not [each for each in subjects if each.get("namespace") == HOME]
+
+
+@pytest.fixture
+def with_hardwaredata(installed: Kubectl) -> Iterator[Kubectl]:
+    installed.run("apply", "--server-side", "-k", str(DEPLOY / "hardwaredata"))
+    yield installed
+    installed.run("delete", "-k", str(DEPLOY / "hardwaredata"))
+
+
+def test_with_hardwaredata_the_proxy_reads_hosts_and_labels_there(
+    with_hardwaredata: Kubectl,
+) -> None:
+    def gained(namespace: str) -> set[tuple[str, str, str]]:
+        return on_resources(with_hardwaredata, PROXY, namespace) - on_resources(
+            with_hardwaredata, ANYBODY, namespace
+        )
+
+    of_hosts = {("metal3.io", "hardwaredata", verb) for verb in ("get", "list", "watch")}
+    of_hosts.add(("metal3.io", "hostdeploypolicies", "list"))
+    assert [gained(pool) for pool in POOLS] == [of_hosts] * len(POOLS)
+    of_tenants = ENTITLED | {("", "namespaces", "get")}
+    assert [gained(tenant) for tenant in TENANTS] == [of_tenants] * len(TENANTS)
+    assert gained("default") == set()
 
 
 @pytest.mark.parametrize("path", ["/readyz", *(document.value for document in Document)])
