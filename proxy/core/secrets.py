@@ -201,5 +201,8 @@ def _check_owners(call: Call, wanted: Sequence[Any], seen: Live | None) -> Askin
 
 def _check_same_type(call: Call, wanted: str, seen: Live) -> None:
     live_type = seen.object["type"]
+    if live_type not in ALLOWED_TYPES:
+        # The owner may hand one to a tenant by labelling it: to read, not to write.
+        raise live.refuse(call, live.forbidden_field("type", f"is {live_type}, to be read only"))
     if wanted not in {"", live_type}:
         raise live.refuse(call, live.forbidden_field("type", f"cannot change, it is {live_type}"))

@@ -738,3 +738,25 @@ def test_a_hidden_secret_is_answered_as_if_it_did_not_exist(
     ask: Callable[[Reply], Transcript],
 ) -> None:
     assert status.reply(ask(HIDDEN).refused) == status.reply(ask(MISSING).refused)
+
+
+TLS = reply(200, secret(type="kubernetes.io/tls"))
+
+
+@pytest.mark.parametrize(
+    ("method", "content_type", "body", "replies"),
+    [
+        ("PUT", "application/json", {}, (TLS,)),
+        ("PATCH", PatchType.APPLY.value, {}, (TLS,)),
+        ("PATCH", PatchType.MERGE.value, {}, (TLS, TLS)),
+        ("PATCH", PatchType.JSON.value, [], (TLS, TLS)),
+    ],
+)
+def test_a_secret_of_another_type_that_was_handed_to_tenants_is_not_written(
+    method: str, content_type: str, body: Any, replies: tuple[Reply, ...]
+) -> None:
+    asked = call(method, SECRET_PATH, ("Content-Type", content_type), body=body)
+    played = play(asked, *replies)
+    assert [cause.field for cause in played.refused.causes] == ["type"]
+    writes = [line for line in played.lines if not line.startswith("GET")]
+    assert all(line.endswith("dryRun=All") for line in writes)
