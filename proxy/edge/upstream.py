@@ -171,10 +171,7 @@ class ApiServer:
                 await self._reload()
             yield response
         finally:
-            if response.content.at_eof():
-                response.release()
-            else:
-                response.close()
+            _leave(response)
 
     async def _keep_loading(self) -> None:
         while True:
@@ -261,6 +258,17 @@ class _Answer:
             raise Timeout("the cluster stopped answering") from exc
         except aiohttp.ClientError as exc:
             raise BadGateway("the cluster broke off its answer") from exc
+
+
+def _leave(response: aiohttp.ClientResponse) -> None:
+    """Give the connection back, or end it at once where the answer is not at its end."""
+    if response.content.at_eof():
+        response.release()
+        return
+    # A polite end of TLS waits for the other side, which may hang.
+    if response.connection is not None and response.connection.transport is not None:
+        response.connection.transport.abort()
+    response.close()
 
 
 def _one_line(token: str) -> str:

@@ -38,6 +38,8 @@ class Call:
     async def say(self, said: bytes) -> None:
         self.writer.write(said)
         await self.writer.drain()
+        # While there is room, it does not let others run, who may have to tell of an end.
+        await asyncio.sleep(0)
 
 
 async def agree(call: Call) -> None:

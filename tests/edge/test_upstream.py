@@ -10,6 +10,7 @@ import pytest
 
 from proxy.core.errors import BadGateway, Refused, Timeout, Unavailable
 from proxy.edge.upstream import ApiServer, ClusterAccess, ClusterError, Timeouts
+from tests.e2e.relay import Relay
 from tests.edge.apiservers import (
     OK,
     Behaviour,
@@ -150,7 +151,7 @@ async def test_an_answer_over_the_bound_is_not_read_whole(tmp_path: Path) -> Non
     async def flood(call: Call) -> None:
         nonlocal sent
         await call.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
-        while not call.writer.is_closing():
+        while True:
             await call.say(b" " * 1024 * 1024)
             sent += 1
 
@@ -267,6 +268,27 @@ async def test_a_stream_that_nobody_reads_is_not_taken_in(tmp_path: Path) -> Non
     ):
         await full.wait()
     assert sent < 32 * 1024 * 1024
+
+
+async def test_leaving_a_stream_does_not_wait_for_an_apiserver_that_hangs(
+    tmp_path: Path,
+) -> None:
+    async def go_on(call: Call) -> None:
+        await call.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+        await asyncio.Event().wait()
+
+    async with running(tmp_path, go_on) as fake:
+        relay = Relay(fake.port)
+        await relay.start()
+        fake.kubeconfig({"server": f"https://127.0.0.1:{relay.port}"})
+        async with connected(fake) as upstream:
+            async with upstream.stream(asking(streams=True)) as stream:
+                await anext(stream.chunks())
+                await relay.hold()
+            async with asyncio.timeout(2):
+                while relay.open:  # noqa: ASYNC110 - the other side of a socket
+                    await asyncio.sleep(0.01)
+        await relay.stop()
 
 
 async def test_a_rotated_token_is_read_again_when_the_old_one_is_refused(tmp_path: Path) -> None:
