@@ -16,6 +16,7 @@ type exchange struct {
 	AuditID  string `json:"auditID"`
 	Method   string `json:"method"`
 	Target   string `json:"target"`
+	Asked    string `json:"asked"`
 	Sent     string `json:"sent"`
 	Received string `json:"received"`
 	Code     int    `json:"code"`
@@ -56,6 +57,7 @@ func (x *exchanges) add(request *http.Request, response *http.Response) {
 		AuditID:  response.Header.Get("Audit-Id"),
 		Method:   request.Method,
 		Target:   request.URL.RequestURI(),
+		Asked:    request.Header.Get("Accept"),
 		Sent:     request.Header.Get("Content-Type"),
 		Received: response.Header.Get("Content-Type"),
 		Code:     response.StatusCode,

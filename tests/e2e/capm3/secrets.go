@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -272,17 +273,23 @@ func (t *tenant) paged(ctx context.Context, names ...string) (string, error) {
 	return fmt.Sprint(found), nil
 }
 
-// exchanged is whether the successes by these methods were in protobuf.
+// exchanged is whether the successes by these methods were in protobuf. Only applies are not:
+// the types that controller-runtime reads their answers into are those of JSON.
 func (t *tenant) exchanged(since int, media func(exchange) string, methods ...string) (string, error) {
 	count := 0
 	for _, each := range t.exchanges.since(since, "/secrets") {
-		if each.Code >= 300 || !slices.Contains(methods, each.Method) {
+		asked := strings.HasPrefix(each.Asked, runtime.ContentTypeProtobuf)
+		if !asked || each.Code >= 300 || !slices.Contains(methods, each.Method) {
 			continue
 		}
 		if media(each) != runtime.ContentTypeProtobuf {
 			return "", fmt.Errorf("%s %s: %s", each.Method, each.Target, media(each))
 		}
 		count++
+	}
+	// None at all would mean that the client has changed its ways.
+	if count < len(methods) {
+		return "", fmt.Errorf("only %d of them", count)
 	}
 	return fmt.Sprintf("%d of them", count), nil
 }
