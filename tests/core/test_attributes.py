@@ -522,3 +522,8 @@ def test_a_parameter_that_was_not_there_is_added() -> None:
 def test_a_resource_is_named_as_kubectl_names_it() -> None:
     assert [r.qualified for r in SERVED] == ["hostclaims.metal3.io", "secrets"]
     assert [r.api_version for r in SERVED] == ["metal3.io/v1alpha1", "v1"]
+
+
+def test_what_no_client_sends_is_refused_whatever_the_path() -> None:
+    with pytest.raises(Forbidden, match="impersonation"):
+        parse("GET", CLAIMS, ("Impersonate-User", "system:admin"))

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.core import attributes, narrowing
-from proxy.core.attributes import PatchType
+from proxy.core.attributes import SECRETS, PatchType
 from proxy.core.errors import NotAcceptable, Refused, UnsupportedMediaType
 from proxy.core.narrowing import STAMP, Call, UpstreamRequest
 from tests.core.asking import CLAIMS, JSON, SECRET_PATH, SECRETS_PATH, call, header, parse
@@ -325,3 +325,17 @@ def test_what_we_answer_ourselves_is_in_json(accept: str) -> None:
 def test_a_call_about_discovery_is_none_about_a_resource() -> None:
     with pytest.raises(TypeError):
         narrowing.forward(call("GET", "/version"))
+
+
+def test_the_stamp_is_the_label_that_the_clusters_own_policy_knows() -> None:
+    assert (STAMP, narrowing.STAMPED) == ("hostclaim-proxy.metal3.io/tenant-secret", "true")
+
+
+def test_of_what_a_write_refers_to_only_metadata_is_asked_for() -> None:
+    asked = narrowing.look_at(call("GET", CLAIMS), SECRETS, "user-data")
+    assert header(asked, "Accept") == "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+
+
+@pytest.mark.parametrize("agent", ["\x10", "\x1b[2J", "kubectl\x7f"])
+def test_a_user_agent_with_control_characters_stays_behind(agent: str) -> None:
+    assert header(narrowing.forward(call("GET", CLAIMS, ("User-Agent", agent))), "User-Agent") == ""
