@@ -7,7 +7,6 @@ stay idle for more than a minute.
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -140,8 +139,6 @@ class Capm3:
         return self._target if self._target.is_file() else None
 
     def make(self, say: Say) -> Path:
-        for old in cache().glob("capm3-*"):
-            shutil.rmtree(old)
         compile_program(SOURCES, ".", {}, self._target, say)
         return self._target
 
