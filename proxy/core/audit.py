@@ -22,6 +22,7 @@ CLIENT_GONE: Final = 499
 """The code of a request whose client left before it was answered (nginx's number)."""
 
 _LONGEST = 256
+_LONGEST_REASON = 2048
 # Credentials end up in targets and agents by mistake; three long dotted words look like one.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
 # Labels have dots, too, and a long token may be cut; the base64 of `{"` gives it away.
@@ -95,7 +96,7 @@ def _object(request: ResourceRequest) -> Object:
 def _response(trail: Trail) -> Object:
     found: Object = {"metadata": {}, "code": trail.code}
     if trail.message:
-        found |= {"status": "Failure", "message": trail.message}
+        found |= {"status": "Failure", "message": _bounded(trail.message)}
     return found
 
 
@@ -110,7 +111,15 @@ def _annotations(trail: Trail) -> dict[str, str]:
             decision, reason = "forbid", trail.message
         case _:
             assert_never(trail.decision)
-    return {"authorization.k8s.io/decision": decision, "authorization.k8s.io/reason": reason}
+    return {
+        "authorization.k8s.io/decision": decision,
+        "authorization.k8s.io/reason": _bounded(reason),
+    }
+
+
+def _bounded(text: str) -> str:
+    """What may quote a request, short and writable: a record must never fail or fill the disk."""
+    return text[:_LONGEST_REASON].encode(errors="replace").decode()
 
 
 def _clean(text: str) -> str:

@@ -15,6 +15,11 @@ Object = dict[str, Any]
 
 # Deeper than any Kubernetes object; far from what a stack can hold.
 _MAX_DEPTH = 100
+# More than any Kubernetes object; reading more would hold up every other request.
+_MAX_VALUES = 100_000
+# What separates values; some of it stands in strings, so this bound is wider.
+_MARKS = (b",", b"[", b"{")
+_MAX_MARKS = 500_000
 # Text to a JSON reader, line breaks and controls to the apiserver's, which reads an apply as YAML.
 _BREAKS = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
@@ -23,15 +28,18 @@ def parse(body: bytes) -> Any:
     """Read a JSON text.
 
     Raises:
-        BadRequest: not UTF-8, not JSON, a key given twice, or nested too deep.
+        BadRequest: not UTF-8, not JSON, a key given twice, nested too deep, more
+            values than an object has, or half of a surrogate pair.
     """
+    if sum(body.count(mark) for mark in _MARKS) > _MAX_MARKS:
+        raise BadRequest("the body is not JSON of an object: it has too many values")
     try:
         value = json.loads(
             body.decode(), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
         )
     except (ValueError, RecursionError) as exc:
         raise BadRequest(f"the body is not JSON: {_where(exc)}") from exc
-    _check_depth(value, _MAX_DEPTH)
+    _check(value)
     return value
 
 
@@ -125,13 +133,32 @@ def _where(exc: Exception) -> str:
     return "it holds a number that is too long"
 
 
-def _check_depth(value: Any, left: int) -> None:
-    if left == 0:
-        raise BadRequest("the body is not JSON: it is nested too deep")
-    match value:
-        case dict():
-            for item in value.values():
-                _check_depth(item, left - 1)
-        case list():
-            for item in value:
-                _check_depth(item, left - 1)
+def _check(value: Any) -> None:
+    """Walk a value within bounds, and see that each string of it can be written again."""
+    left = _MAX_VALUES
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        left -= len(level)
+        if depth > _MAX_DEPTH:
+            raise BadRequest("the body is not JSON: it is nested too deep")
+        if left < 0:
+            raise BadRequest("the body is not JSON of an object: it has too many values")
+        deeper: list[Any] = []
+        for item in level:
+            match item:
+                case dict():
+                    deeper += item
+                    deeper += item.values()
+                case list():
+                    deeper += item
+                case str() if not item.isascii():
+                    _check_text(item)
+        level = deeper
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise BadRequest("the body is not JSON: it holds half of a surrogate pair") from exc

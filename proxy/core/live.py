@@ -23,6 +23,8 @@ Asking = Generator[UpstreamRequest, Reply, T]
 NO_REVISION: Final = "1"
 """As a precondition: there must be no such object. The first write to etcd makes revision 2."""
 
+# How many fields a refusal names.
+_MAX_CAUSES: Final = 20
 # How often a write is tried anew while others move the object under it.
 _ATTEMPTS = 5
 # What the apiserver answers if a pin does not hold: a version, or the `test` of a JSON patch.
@@ -147,9 +149,11 @@ def target(call: Call) -> Target:
 
 
 def refuse(call: Call, *causes: Cause) -> Forbidden:
-    """A refusal that names every field that is not allowed."""
-    said = "; ".join(f"{cause.field} {cause.message}" for cause in causes)
-    return status.forbidden(target(call), said, *causes)
+    """A refusal that names the fields that are not allowed, up to a number of them."""
+    named = causes[:_MAX_CAUSES]
+    said = "; ".join(f"{cause.field} {cause.message}" for cause in named)
+    more = f"; and {len(causes) - len(named)} more" if len(causes) > len(named) else ""
+    return status.forbidden(target(call), said + more, *named)
 
 
 def forbidden_field(field: str, because: str) -> Cause:

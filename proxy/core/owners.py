@@ -5,6 +5,7 @@ cluster and namespace. A tenant's controllers may mean an owner of *their*
 cluster, so such a reference is refused before it deletes what it is set on.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -14,6 +15,9 @@ from proxy.core.body import Object
 from proxy.core.errors import Cause
 from proxy.core.live import Asking, forbidden_field
 from proxy.core.narrowing import Call
+
+MAX_ADDED: Final = 16
+"""How many owners one write may add; controllers add one."""
 
 _BECAUSE: Final = (
     "must be a HostClaim of this namespace, by its uid: an object whose owner "
@@ -37,18 +41,21 @@ def foreign(call: Call, owners: Sequence[Any], before: Sequence[Any]) -> Asking[
     Raises:
         Unavailable: nobody can tell, as the cluster does not let the proxy look.
     """
-    known = [_identity(owner) for owner in before]
+    known = {_identity(owner) for owner in before}
+    added = [(n, owner) for n, owner in enumerate(owners) if _identity(owner) not in known]
+    if len(added) > MAX_ADDED:
+        # Each would be a question to the apiserver.
+        return [forbidden_field("metadata.ownerReferences", f"cannot gain more than {MAX_ADDED}")]
     causes = []
-    for number, owner in enumerate(owners):
-        if _identity(owner) in known:
-            continue
+    for number, owner in added:
         if not (yield from _is_claim_here(call, owner)):
             causes.append(forbidden_field(f"metadata.ownerReferences[{number}]", _BECAUSE))
     return causes
 
 
-def _identity(owner: Any) -> Any:
-    return [owner.get(key) for key in _IDENTITY] if isinstance(owner, dict) else owner
+def _identity(owner: Any) -> str:
+    told = [owner.get(key) for key in _IDENTITY] if isinstance(owner, dict) else owner
+    return json.dumps(told, sort_keys=True)
 
 
 def _is_claim_here(call: Call, owner: Any) -> Asking[bool]:

@@ -18,6 +18,9 @@ from google.protobuf.message import DecodeError
 from proxy.core.body import Object
 from proxy.core.errors import BadRequest, UnsupportedMediaType
 
+# Reading more than any Kubernetes object has would hold up every other request.
+_MAX_VALUES: Final = 10_000
+
 _MAGIC: Final = b"k8s\x00"
 _PACKAGE: Final = "hostclaim_proxy"
 
@@ -206,17 +209,20 @@ def _parse(name: str, data: bytes) -> Any:
         message.ParseFromString(data)
     except (DecodeError, ValueError) as exc:
         raise BadRequest("the body is not protobuf as its envelope says") from exc
-    _check_text(message)
+    _check_text(message, [_MAX_VALUES])
     return message
 
 
-def _check_text(message: Any) -> None:
+def _check_text(message: Any, left: list[int]) -> None:
     """Refuse a string that is not UTF-8, which this library would hand out as bytes."""
     for field, found in message.ListFields():
         values = found if field.is_repeated else [found]
+        left[0] -= len(values)
+        if left[0] < 0:
+            raise BadRequest("the body has more values than an object has")
         for value in values:
             if field.type == _Field.TYPE_MESSAGE:
-                _check_text(value)
+                _check_text(value, left)
             elif field.type == _Field.TYPE_STRING and not isinstance(value, str):
                 raise BadRequest(f"{field.name} is not UTF-8")
 

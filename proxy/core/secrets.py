@@ -34,6 +34,10 @@ ALLOWED_TYPES: Final = (DEFAULT_TYPE, "infrastructure.cluster.x-k8s.io/secret")
 """What cloud-init data comes as. A service account token mints credentials: never here."""
 
 
+# What the apiserver says of a request's form, sometimes only once it has the object.
+_FAULTS: Final = frozenset({400, 406, 415, 422})
+
+
 def converse(call: Call) -> Conversation:
     """Answer an allowed request on secrets.
 
@@ -68,6 +72,9 @@ def _get(call: Call) -> Conversation:
     reply = yield narrowing.read(call)
     if reply.code == 404 or (reply.code < 300 and not filtering.is_tenant_secret(reply)):
         # Said here in both cases, so that hidden and missing are alike to the byte.
+        raise status.not_found(live.target(call))
+    if reply.code in _FAULTS and (yield from _look(call)) is None:
+        # The apiserver finds some faults only in a request for what is there.
         raise status.not_found(live.target(call))
     return reply
 

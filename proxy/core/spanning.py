@@ -65,7 +65,9 @@ class _Cursor:
         except (ValueError, RecursionError) as exc:
             raise BadRequest("query parameter `continue` is not one of this list") from exc
         match found:
-            case [str(namespace), str(version), str(token)]:
+            case [str(namespace), str(version), str(token)] if _is_revision(version) and (
+                token.isascii()
+            ):
                 return cls(namespace, version, token)
         raise BadRequest("query parameter `continue` is not one of this list")
 
@@ -169,7 +171,9 @@ def _watch(call: Call) -> Merge:
     kept = tuple(p for p in request.parameters if p.key in narrowing.PAGING)
     namespaces = call.allow.namespaces
     requests = tuple((name, narrowing.in_namespace(call, name, kept)) for name in namespaces)
-    start = int(version) if version.isascii() and version.isdigit() else 0
+    if version and not _is_revision(version):
+        raise BadRequest("query parameter `resourceVersion` is not one of a list")
+    start = int(version or 0)
     return Merge(requests, Weave(namespaces, start, initial=initial, bookmarks=bookmarks))
 
 
@@ -249,6 +253,11 @@ class Weave:
             "metadata": {"resourceVersion": str(lowest), "creationTimestamp": None},
         }
         yield body.render({"type": "BOOKMARK", "object": marked}) + b"\n"
+
+
+def _is_revision(text: str) -> bool:
+    """Whether a client may have it from us: a decimal number that fits 64 bits, or nothing."""
+    return len(text) < 20 and text.isascii() and (not text or text.isdigit())
 
 
 def _parse(line: bytes) -> Object:

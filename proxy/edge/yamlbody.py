@@ -31,6 +31,8 @@ from proxy.core import body
 from proxy.core.errors import BadRequest
 
 _DEEPEST: Final = 100
+# Bytes. Longer bodies are data, which clients send as JSON; libyaml is slow, and all wait for it.
+_LONGEST: Final = 1024 * 1024
 # Libyaml takes its time for each; no object of ours has a tenth of them.
 _MOST_VALUES: Final = 10_000
 
@@ -39,6 +41,7 @@ _MOST_VALUES: Final = 10_000
 _MISLEADING: Final = re.compile(
     r"[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
+_DIRECTIVE: Final = re.compile(r"(?:^|[\r\n])%")
 _WORDS: Final = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -81,6 +84,11 @@ def _decode(written: bytes) -> str:
         text = written.decode()
     except UnicodeDecodeError as exc:
         raise BadRequest("the body is not strict YAML: it is not UTF-8") from exc
+    if len(written) > _LONGEST:
+        raise BadRequest(f"a body in YAML has at most {_LONGEST} bytes, send a longer one as JSON")
+    if _DIRECTIVE.search(text):
+        # Libyaml reads all of them before its first event, in the square of their number.
+        raise BadRequest("the body is not strict YAML: it has a directive, leave it out")
     if found := _MISLEADING.search(text):
         line_start = text.rfind("\n", 0, found.start()) + 1
         place = text.count("\n", 0, found.start()), found.start() - line_start

@@ -269,7 +269,8 @@ class Pipeline:
         try:
             self._audit_log.write(audit.event(trail, now))
             self._audit_works = True
-        except OSError:
+        except Exception:
+            # Whatever it was, a request went by unseen.
             log.exception("the audit log cannot be written")
             self._audit_works = False
         verb, resource = _labels(trail.request)

@@ -158,3 +158,11 @@ def test_what_cannot_be_printed_is_not_recorded(text: str) -> None:
 def test_what_is_long_is_cut() -> None:
     event = misunderstood("/" + "a" * 9000, agent="b" * 9000)
     assert len(event["requestURI"]) == len(event["userAgent"]) == 256
+
+
+def test_a_message_that_quotes_a_request_is_short_and_can_be_written() -> None:
+    trail = understood("GET", CLAIMS)
+    trail.message = "\ud800" + "x" * 100_000
+    found = audit.event(trail, 1.0)
+    assert len(json.dumps(found).encode()) < 8_000
+    assert found["responseStatus"]["message"].startswith("?x")

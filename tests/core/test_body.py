@@ -77,10 +77,33 @@ def test_an_object_is_read_as_one() -> None:
     assert body.parse_object(b'{"a":{"b":[1,null]}}') == {"a": {"b": [1, None]}}
 
 
-@pytest.mark.parametrize("text", [b'"\\ud800"', b'{"\\udc00":1}', b'{"a":1e999}'])
-def test_what_json_cannot_carry_is_not_written(text: bytes) -> None:
+@pytest.mark.parametrize("value", ["\ud800", {"\udc00": 1}, float("inf")])
+def test_what_json_cannot_carry_is_not_written(value: object) -> None:
     with pytest.raises(BadRequest, match="JSON cannot carry"):
-        body.render(body.parse(text))
+        body.render(value)
+
+
+@pytest.mark.parametrize("text", [b'"\\ud800"', b'{"\\udc00":1}', b'{"a":["b","\\udfff\\ud800"]}'])
+def test_half_of_a_surrogate_pair_is_not_read(text: bytes) -> None:
+    with pytest.raises(BadRequest, match="surrogate"):
+        body.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[" + b"[]," * 1_000_000 + b"[]]",
+        b"[" + b"0," * 100_001 + b"0]",
+        b"{" + b",".join(b'"%d":1' % n for n in range(60_000)) + b"}",
+    ],
+)
+def test_more_values_than_an_object_has_are_refused(text: bytes) -> None:
+    with pytest.raises(BadRequest, match="too many values"):
+        body.parse(text)
+
+
+def test_text_that_looks_like_values_is_text() -> None:
+    assert body.parse(b'"' + b"," * 400_000 + b'"') == "," * 400_000
 
 
 def test_a_number_keeps_its_digits() -> None:

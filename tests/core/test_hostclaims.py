@@ -395,3 +395,9 @@ def test_a_claim_in_protobuf_is_refused() -> None:
 
 def test_an_upstream_that_cannot_be_looked_at_stops_the_write() -> None:
     assert update(claim(version="5"), reply(500, {})).refused.code == 503
+
+
+def test_a_refusal_of_very_many_fields_names_some_of_them() -> None:
+    played = create(claim(metadata={"finalizers": [f"x{n}" for n in range(100_000 - 20)]}))
+    assert len(played.refused.causes) == 20
+    assert played.refused.message.endswith("; and 99960 more")

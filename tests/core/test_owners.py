@@ -155,3 +155,10 @@ def test_owners_written_in_protobuf_are_written_on() -> None:
     message = protobuf.decode(played.sent[-1].body, "Secret", frozenset({"v1"}))
     (owner,) = message.metadata.ownerReferences
     assert protobuf.as_object(owner) == {**OWNER, "controller": False}
+
+
+def test_many_owners_are_refused_without_a_question_each() -> None:
+    many = [{**OWNER, "name": f"c{number}"} for number in range(3_000)]
+    played = create(*many)()
+    assert [cause.field for cause in played.refused.causes] == ["metadata.ownerReferences"]
+    assert played.sent == []

@@ -94,3 +94,11 @@ def test_a_text_in_a_list_is_checked_too() -> None:
         protobuf.decode(
             body.replace(b"blue", b"blu\xff", 2).replace(b"blu\xff-", b"blue-"), "Secret", V1
         )
+
+
+def test_more_values_than_an_object_has_are_refused() -> None:
+    secret = protobuf.decode(SECRET, "Secret", V1)
+    for number in range(10_001):
+        secret.metadata.labels.add(key=str(number))
+    with pytest.raises(BadRequest, match="more values"):
+        protobuf.decode(protobuf.encode(secret, "Secret", "v1"), "Secret", V1)

@@ -760,3 +760,15 @@ def test_a_secret_of_another_type_that_was_handed_to_tenants_is_not_written(
     assert [cause.field for cause in played.refused.causes] == ["type"]
     writes = [line for line in played.lines if not line.startswith("GET")]
     assert all(line.endswith("dryRun=All") for line in writes)
+
+
+@pytest.mark.parametrize("code", [400, 406])
+@pytest.mark.parametrize("found", [HIDDEN, MISSING])
+def test_a_fault_that_shows_only_in_what_is_there_tells_nothing(code: int, found: Reply) -> None:
+    played = play(call("GET", SECRET_PATH), reply(code, {"message": "told apart"}), found)
+    assert (played.refused.code, played.refused.message) == (404, 'secrets "user-data" not found')
+
+
+def test_a_fault_in_a_request_for_ones_own_secret_is_told() -> None:
+    fault = reply(406, {"message": "not acceptable"})
+    assert play(call("GET", SECRET_PATH), fault, FOUND).reply == fault

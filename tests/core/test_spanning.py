@@ -1,5 +1,6 @@
 """Lists and watches of all namespaces, put together from those of one each."""
 
+import base64
 import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -98,7 +99,13 @@ def test_a_page_that_is_full_at_the_end_of_a_namespace_goes_on_in_the_next() -> 
     assert queries(play(onward, page("y"), rules=THREE))[0][0] == "b"
 
 
-@pytest.mark.parametrize("token", ["x", "e30=", "WyJhIl0=", "%C3%BF", "W1tb" * 20_000])
+CRAFTED = [
+    base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode().replace("=", "%3D")
+    for cursor in (["a", "\ud800", ""], ["a", "", "\ud800"], ["a", "-1", ""], ["a", "9" * 20, ""])
+]
+
+
+@pytest.mark.parametrize("token", ["x", "e30=", "WyJhIl0=", "%C3%BF", "W1tb" * 20_000, *CRAFTED])
 def test_a_continue_that_is_not_ours_is_refused(token: str) -> None:
     played = play(asked(f"?continue={token}"), rules=THREE)
     assert isinstance(played.refused, BadRequest)
@@ -166,7 +173,9 @@ def test_a_watch_is_one_of_each_namespace_from_the_same_moment() -> None:
     assert all("resourceVersion=7" in request.target for _, request in requests)
 
 
-@pytest.mark.parametrize("query", ["a=1", "resourceVersion=", "resourceVersion=0"])
+@pytest.mark.parametrize(
+    "query", ["a=1", "resourceVersion=", "resourceVersion=0", f"resourceVersion={'9' * 5000}"]
+)
 def test_a_watch_from_nowhere_is_refused(query: str) -> None:
     query = "" if query == "a=1" else query
     played = play(asked(f"?watch=1&{query}".rstrip("&")), rules=THREE)

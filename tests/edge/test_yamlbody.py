@@ -110,7 +110,9 @@ def test_a_scalar_that_readers_do_not_agree_on_is_refused(scalar: str) -> None:
         (b"? [a]\n: b", "line 1 column 3 has a key that is no text, put it in quotes"),
         (b"a: b: c", "line 1 column 5 has mapping values are not allowed in this context"),
         (b"\ta: b", "line 1 column 1 has found character that cannot start any token"),
-        (b"%YAML 2.0\n---\na", "line 1 column 1 has found incompatible YAML document"),
+        (b"%YAML 2.0\n---\na", "it has a directive, leave it out"),
+        (b"%TAG !a! b\n" * 50_000, "it has a directive, leave it out"),
+        (b"# x\r%TAG !a! b\r---\ra", "it has a directive, leave it out"),
         (b'a: "\\ud83d"', "line 1 column 7 has found invalid Unicode character escape code"),
         (b"a: \xff", "it is not UTF-8"),
         ("a: b".encode("utf-16"), "it is not UTF-8"),
@@ -153,7 +155,12 @@ def test_nesting_is_bounded_as_in_json(nested: Any) -> None:
 def test_the_number_of_values_is_bounded() -> None:
     assert to_json(b"- a\n" * 9_999)
     with pytest.raises(BadRequest, match="line 10000 column 3 has more than 10000 values"):
-        to_json(b"- a\n" * 700_000)
+        to_json(b"- a\n" * 200_000)
+
+
+def test_a_body_in_yaml_is_short() -> None:
+    with pytest.raises(BadRequest, match="send a longer one as JSON"):
+        to_json(b"a: |\n" + b" x\n" * 400_000)
 
 
 def test_a_bomb_is_never_lit() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -253,6 +253,16 @@ async def test_no_record_no_service() -> None:
     refused = await world.get(f"{CLAIMS}/c1")
     assert (refused.code, len(world.upstream.sent)) == (503, 1)
     assert not world.pipeline.audit_works
+
+
+async def test_a_record_that_cannot_be_encoded_is_a_record_lost() -> None:
+    class Choosy(FakeAuditLog):
+        def write(self, event: Mapping[str, Any]) -> None:
+            raise UnicodeEncodeError("utf-8", str(event), 0, 1, "surrogates not allowed")
+
+    world = World(FakeUpstream(CLAIM), audit=Choosy())
+    await world.get(f"{CLAIMS}/c1")
+    assert (await world.get(f"{CLAIMS}/c1")).code == 503
 
 
 async def test_service_goes_on_once_a_record_can_be_written_again() -> None:
