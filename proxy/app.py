@@ -93,6 +93,7 @@ class App:
             Bounds(
                 idle=settings.server.idle_seconds,
                 body=settings.server.body_seconds,
+                stall=settings.server.stall_seconds,
                 connections=settings.server.max_connections,
             ),
         )

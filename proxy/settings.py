@@ -83,6 +83,7 @@ class ServerSettings(_Section):
     key_file: FilePath
     idle_seconds: Seconds = 75
     body_seconds: Seconds = 60
+    stall_seconds: Seconds = 60
     max_connections: int = Field(default=10_000, gt=0)
     max_requests: int = Field(default=400, gt=0)
     max_requests_per_caller: int = Field(default=100, gt=0)

@@ -118,6 +118,7 @@ def test_a_field_that_nobody_reads_is_an_error(tmp_path: Path, field: str) -> No
         ("server.idleSeconds", 0),
         ("server.bodySeconds", -1),
         ("server.bodySeconds", ".inf"),
+        ("server.stallSeconds", 0),
         ("cluster.answerSeconds", "soon"),
         ("issuers.0.maxTokenLifetimeSeconds", 10**12),
         ("policies.pollSeconds", 0),

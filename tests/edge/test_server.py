@@ -364,6 +364,71 @@ async def test_a_client_that_does_not_read_is_waited_for(tmp_path: Path) -> None
         assert given < 64 * 1024 * 1024
 
 
+class Endless:
+    """A service whose answer has no end; it notes what was taken of it."""
+
+    def __init__(self) -> None:
+        self.pieces = 0
+        self.gone = asyncio.Event()
+
+    async def answer(self, _: RawRequest, client: Client) -> None:
+        await client.begin(200, JSON)
+        try:
+            while True:
+                await client.write(b"x" * 64 * 1024)
+                self.pieces += 1
+        except ClientGone:
+            self.gone.set()
+
+
+async def test_a_client_that_takes_nothing_is_given_up(tmp_path: Path) -> None:
+    endless = Endless()
+    async with (
+        listening(tmp_path, endless.answer, replace(BOUNDS, stall=0.05)) as listener,
+        listener.connect() as connection,
+    ):
+        await connection.say(request("GET", "/"))
+        async with asyncio.timeout(10):
+            await endless.gone.wait()
+        await connection.head()
+        with pytest.raises(AssertionError, match="ended within an answer"):
+            _ = [chunk async for chunk in connection.chunks()]
+
+
+async def test_a_client_that_is_slow_but_takes_is_not_given_up(tmp_path: Path) -> None:
+    endless, stall = Endless(), 1.0
+    async with (
+        listening(tmp_path, endless.answer, replace(BOUNDS, stall=stall)) as listener,
+        listener.connect() as connection,
+    ):
+        await connection.say(request("GET", "/"))
+        await connection.head()
+        chunks = connection.chunks()
+        for _ in range(4):
+            await asyncio.sleep(stall / 2)  # it is slow: together twice as long as the bound
+            taken = endless.pieces
+            while endless.pieces == taken:
+                await anext(chunks)
+        assert not endless.gone.is_set()
+
+
+async def test_a_deadline_around_a_write_stays_its_own(tmp_path: Path) -> None:
+    ended = asyncio.Event()
+
+    async def answer(raw: RawRequest, client: Client) -> None:
+        try:
+            async with asyncio.timeout(0.05):
+                await Endless().answer(raw, client)
+        except TimeoutError:
+            ended.set()
+            client.abort()
+
+    async with listening(tmp_path, answer) as listener, listener.connect() as connection:
+        await connection.say(request("GET", "/"))
+        async with asyncio.timeout(10):
+            await ended.wait()
+
+
 async def test_an_aborted_answer_cannot_be_taken_for_complete(tmp_path: Path) -> None:
     async def answer(_: RawRequest, client: Client) -> None:
         await client.begin(200, JSON)

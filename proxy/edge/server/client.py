@@ -1,8 +1,8 @@
 """The other end of one request: the port `Client` over one aiohttp request."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -81,7 +81,7 @@ class HttpClient:
         """As the port says."""
         self._response = _Whole(status=reply.code, body=reply.body)
         self._set(self._response, reply.headers)
-        with _client_there():
+        async with self._taken():
             await self._response.prepare(self._request)
             await self._response.write_eof()
 
@@ -89,25 +89,44 @@ class HttpClient:
         """As the port says."""
         self._response = _Unnamed(status=code)
         self._set(self._response, headers)
-        with _client_there():
+        async with self._taken():
             await self._response.prepare(self._request)
 
     async def write(self, chunk: bytes) -> None:
         """As the port says."""
         if self._request.method == "HEAD":
             return
-        with _client_there():
+        async with self._taken():
             await self.response.write(chunk)
 
     async def end(self) -> None:
         """As the port says."""
-        with _client_there():
+        async with self._taken():
             await self.response.write_eof()
 
     def abort(self) -> None:
         """As the port says."""
         if self._request.transport is not None:
             self._request.transport.abort()
+
+    @asynccontextmanager
+    async def _taken(self) -> AsyncIterator[None]:
+        """Wait inside for the client to take what it is given, but not for ever.
+
+        Raises:
+            ClientGone: it has left, or takes nothing.
+        """
+        try:
+            async with asyncio.timeout(self._http.bounds.stall) as scope:
+                yield
+        except ConnectionError as exc:
+            raise ClientGone from exc
+        except TimeoutError as exc:
+            if not scope.expired():
+                raise
+            # What waits for it would be kept for as long as it likes.
+            self.abort()
+            raise ClientGone from exc
 
     def _set(self, response: web.StreamResponse, headers: Headers) -> None:
         for key, value in headers:
@@ -116,11 +135,3 @@ class HttpClient:
         # What was refused unread must not be read as the next request.
         if unread or response.status in _NOT_UNDERSTOOD or self._http.finishing:
             response.force_close()
-
-
-@contextmanager
-def _client_there() -> Iterator[None]:
-    try:
-        yield
-    except ConnectionError as exc:
-        raise ClientGone from exc

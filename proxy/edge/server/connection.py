@@ -31,6 +31,7 @@ class Bounds:
     head: int = 128 * 1024  # all of it; the others multiply to megabytes before anybody is known
     idle: float = 75.0  # between requests, and for the head of one
     body: float = 60.0
+    stall: float = 60.0  # for a client to take what waits for it of its answer
     linger: float = 1.0  # for a refused body that is still being sent, so that the refusal arrives
     connections: int = 10_000
 
