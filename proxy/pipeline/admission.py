@@ -31,8 +31,8 @@ class Admission:
         self._by_caller: Counter[tuple[bool, str, str]] = Counter()
 
     @contextmanager
-    def admit(self, identity: Identity, *, watches: bool) -> Iterator[None]:
-        """Count a request while it is under way.
+    def admit(self, identity: Identity, *, watches: bool, spans: int = 1) -> Iterator[None]:
+        """Count a request while it is under way, once for each namespace that it spans.
 
         Raises:
             TooManyRequests: there are as many as there may be.
@@ -42,16 +42,16 @@ class Admission:
         most_of_one = limits.watches_per_caller if watches else limits.requests_per_caller
         what = "watches are open" if watches else "requests are under way"
         caller = (watches, identity.issuer, identity.subject)
-        if self._by_caller[caller] >= most_of_one:
+        if self._by_caller[caller] + spans > most_of_one:
             raise TooManyRequests(f"too many of your {what}", retry_after=1)
-        if self._all[watches] >= most:
+        if self._all[watches] + spans > most:
             raise TooManyRequests(f"too many {what}", retry_after=5 if watches else 1)
-        self._all[watches] += 1
-        self._by_caller[caller] += 1
+        self._all[watches] += spans
+        self._by_caller[caller] += spans
         try:
             yield
         finally:
-            self._all[watches] -= 1
-            self._by_caller[caller] -= 1
+            self._all[watches] -= spans
+            self._by_caller[caller] -= spans
             if not self._by_caller[caller]:
                 del self._by_caller[caller]

@@ -144,7 +144,10 @@ class Pipeline:
         if isinstance(decision, Deny):
             raise status.denied(decision)
         self._watches.check_opening(request)
-        with self._admission.admit(identity, watches=is_watch(request)):
+        watches = is_watch(request)
+        # A watch of all namespaces holds a connection to the apiserver for each of them.
+        spans = max(1, len(decision.namespaces)) if watches else 1
+        with self._admission.admit(identity, watches=watches, spans=spans):
             body = await client.body(MAX_BODY)
             call = self._in_json(Call(decision, trail.raw, trail.audit_id, body))
             outcome = await self._outcome(call, request, rules)

@@ -54,6 +54,15 @@ def test_a_request_that_failed_counts_no_longer() -> None:
         pass
 
 
+def test_a_watch_counts_for_each_namespace_that_it_spans() -> None:
+    admission = Admission(Limits(watches_per_caller=3))
+    with admission.admit(ALICE, watches=True, spans=2):
+        with pytest.raises(TooManyRequests), admission.admit(ALICE, watches=True, spans=2):
+            pass
+        with admission.admit(ALICE, watches=True):
+            pass
+
+
 def test_watches_and_requests_are_counted_apart() -> None:
     admission = Admission(Limits(requests=1, watches=1))
     with admission.admit(ALICE, watches=True), admission.admit(ALICE, watches=False):
