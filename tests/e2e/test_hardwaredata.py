@@ -157,7 +157,7 @@ async def test_a_watch_ends_with_the_grant(world: World, proxy: AnotherProxy, bl
     try:
         async with watching(proxy, POOL_A, blue) as watch:
             await watch.next()
-            files.write(policy, text.replace("[blue-dev, blue-prod]", "[blue-lab]"))
+            files.write(policy, text.replace("[blue-dev, blue-prod]", "[green-lab]"))
             await watch.rest()
     finally:
         files.write(policy, text)
