@@ -8,7 +8,7 @@ DIR    ?= demo
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-real lint format clean
+.PHONY: help demo test test-real oracle lint format clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -31,7 +31,10 @@ test: $(BIN)/.ready ## Unit tests and the end-to-end suite on the embedded clust
 
 test-real: $(BIN)/.ready ## The end-to-end suite on a real kube-apiserver, etcd and Keycloak
 	$(BIN)/python -m tests.real.parts $(if $(REQUIRE_REAL),--require)
-	E2E=real ORACLE=full $(BIN)/pytest tests/real tests/e2e tests/oracle $(ARGS)
+	E2E=real $(BIN)/pytest tests/real tests/e2e tests/oracle/test_planted.py $(ARGS)
+
+oracle: $(BIN)/.ready ## Ask the oracle 10,000 random examples
+	ORACLE=full $(BIN)/pytest tests/oracle/test_machine.py $(ARGS)
 
 lint: $(BIN)/.ready ## Formatting, lint, types and import contracts
 	$(BIN)/ruff format --check .

@@ -149,7 +149,8 @@ async def test_events_come_in_the_order_in_which_things_happened(world: World, b
     ordered = [int(n) for n in dict.fromkeys(numbers) if n is not None]
     assert ordered == list(range(20))
     versions = [int(event["object"]["metadata"]["resourceVersion"]) for event in seen]
-    assert versions == sorted(set(versions))
+    # In order, and at least once: the apiserver's watch cache has been seen to repeat one.
+    assert versions == sorted(versions)
 
 
 async def test_an_event_larger_than_any_buffer_arrives_whole(world: World, blue: str) -> None:

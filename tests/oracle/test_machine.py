@@ -1,6 +1,6 @@
 """The proxy and the reference, asked the same at random; where they differ is a bug.
 
-`make test` looks for a few seconds. ORACLE=full, which `make test-real` sets,
+`make test` looks for a few seconds. ORACLE=full, which `make oracle` sets,
 looks for 10,000 examples; a failure prints what reproduces it.
 """
 
@@ -193,6 +193,9 @@ class Oracle(RuleBasedStateMachine):
         return replace(request, body=body.replace(UID.encode(), uid.encode()))
 
     def _check_passed(self, expected: Pass, served: Served, changes: list[Change]) -> None:
+        if _has_two_faults(expected, served):
+            assert not changes
+            return
         assert served.client.code == expected.code, _told(served)
         if expected.shown is not None:
             assert _shown(served) == expected.shown
@@ -224,6 +227,15 @@ class Oracle(RuleBasedStateMachine):
                     continue
                 assert obj["metadata"]["uid"] not in answer
                 assert obj.get("data", {}).get("private", "nothing") not in answer
+
+
+def _has_two_faults(expected: Pass, served: Served) -> bool:
+    """Of a version that does not hold and a patch that does not apply, either may be told.
+
+    The apiserver tries the patch first, the proxy looks at the version before it has it tried.
+    """
+    told = (expected.code, served.client.code)
+    return told == (422, 409) and b"resourceVersion" in served.request.body
 
 
 def _check_change(asked: Asked | frozenset[int], change: Change) -> None:
