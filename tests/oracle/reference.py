@@ -367,12 +367,14 @@ def _all_namespaces(
     """What each of the namespaces shows by itself, together."""
     if not spanned:
         return Refusal(frozenset({403}), unheard=True)
-    if "application/cbor" in request.header("accept"):
-        return Refusal(frozenset({406}))
     query = dict(request.query)
     from_now = query.get("resourceVersion", "0") == "0" and "sendInitialEvents" not in query
+    # Of several faults, any may be told.
+    faults = {406} if "application/cbor" in request.header("accept") else set()
     if asked.verb == "watch" and from_now:
-        return Refusal(frozenset({400}))
+        faults.add(400)
+    if faults:
+        return Refusal(frozenset(faults))
     open_to_us = [namespace for namespace in spanned if cluster.lets_proxy_into(namespace)]
     if not open_to_us:
         return Pass(403)
