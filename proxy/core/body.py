@@ -97,6 +97,17 @@ def text(parent: Mapping[str, Any], key: str, path: str) -> str:
     return value
 
 
+def check_kind(found: Mapping[str, Any], kind: str, api_version: str) -> None:
+    """Hold an object to the kind that its path is for; what it leaves out is that.
+
+    Raises:
+        BadRequest: it says another.
+    """
+    for key, wanted in (("kind", kind), ("apiVersion", api_version)):
+        if text(found, key, key) not in {"", wanted}:
+            raise malformed(key, f"`{wanted}` as the path says")
+
+
 def malformed(path: str, wanted: str) -> BadRequest:
     """A field of the wrong shape."""
     message = f"must be {wanted}"

@@ -97,16 +97,10 @@ def _look(call: Call) -> Asking[Live | None]:
 def _read(call: Call) -> Object:
     narrowing.check_json(call)
     claim = body.parse_object(call.body)
-    for key, wanted in (("kind", HOSTCLAIMS.kind), ("apiVersion", HOSTCLAIMS.api_version)):
-        if body.text(claim, key, key) not in {"", wanted}:
-            raise body.malformed(key, f"`{wanted}` as the path says")
-    request = call.resource_request
+    body.check_kind(claim, HOSTCLAIMS.kind, HOSTCLAIMS.api_version)
     metadata = body.section(claim, "metadata", "metadata")
-    if body.text(metadata, "namespace", "metadata.namespace") not in {"", request.namespace}:
-        raise body.malformed("metadata.namespace", "the namespace of the path")
-    name = body.text(metadata, "name", "metadata.name")
-    if request.name and name not in {"", request.name}:
-        raise body.malformed("metadata.name", "the name in the path")
+    namespace = body.text(metadata, "namespace", "metadata.namespace")
+    live.check_place(call, namespace, body.text(metadata, "name", "metadata.name"))
     return claim
 
 

@@ -142,6 +142,19 @@ def pinned(patch: Any, live: Live | None) -> bytes:
     return body.render({**patch, "metadata": {**patch["metadata"], "resourceVersion": version}})
 
 
+def check_place(call: Call, namespace: str, name: str) -> None:
+    """Hold an object that is written to the namespace and the name in the path; empty is either.
+
+    Raises:
+        BadRequest: it says another.
+    """
+    request = call.resource_request
+    if namespace not in {"", request.namespace}:
+        raise body.malformed("metadata.namespace", "the namespace of the path")
+    if request.name and name not in {"", request.name}:
+        raise body.malformed("metadata.name", "the name in the path")
+
+
 def target(call: Call) -> Target:
     """What a refusal of the call is about."""
     request = call.resource_request

@@ -65,9 +65,7 @@ def _read(call: Call, api_version: str, kind: str) -> Object:
         message.DiscardUnknownFields()
         return protobuf.as_object(message)
     asked = body.parse_object(call.body)
-    for key, wanted in (("kind", kind), ("apiVersion", api_version)):
-        if body.text(asked, key, key) not in {"", wanted}:
-            raise body.malformed(key, f"`{wanted}` as the path says")
+    body.check_kind(asked, kind, api_version)
     return asked
 
 

@@ -175,13 +175,9 @@ def _read_secret(call: Call) -> written.Secret:
     CAPM3's update replaces all labels by its own, so a missing stamp is put
     back, never held against the writer.
     """
-    request = call.resource_request
-    applies = request.patch_type is PatchType.APPLY
+    applies = call.resource_request.patch_type is PatchType.APPLY
     secret = written.read(call.body, media.JSON if applies else narrowing.encoding(call))
-    if secret.namespace not in {"", request.namespace}:
-        raise body.malformed("metadata.namespace", "the namespace of the path")
-    if request.name and secret.name not in {"", request.name}:
-        raise body.malformed("metadata.name", "the name in the path")
+    live.check_place(call, secret.namespace, secret.name)
     if (secret.type or DEFAULT_TYPE) not in ALLOWED_TYPES:
         raise live.refuse(
             call, live.forbidden_field("type", f"must be one of {', '.join(ALLOWED_TYPES)}")

@@ -39,9 +39,7 @@ def read(written: bytes, encoding: str) -> Secret:
 class _JsonSecret:
     def __init__(self, written: bytes) -> None:
         self._object = found = body.parse_object(written)
-        for key, wanted in (("kind", "Secret"), ("apiVersion", "v1")):
-            if body.text(found, key, key) not in {"", wanted}:
-                raise body.malformed(key, f"`{wanted}` as the path says")
+        body.check_kind(found, "Secret", "v1")
         metadata = body.section(found, "metadata", "metadata")
         self._labels = body.section(metadata, "labels", "metadata.labels")
         self.namespace = body.text(metadata, "namespace", "metadata.namespace")
