@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from proxy.core.identity import Identity
@@ -13,24 +14,57 @@ Clock = Callable[[], float]
 """Seconds since the epoch."""
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody, and the token that said so: the IAM is asked about both.
+
+    It lives as long as its request, and the token goes nowhere but to the IAM
+    that issued it.
+    """
+
+    identity: Identity
+    token: str = field(repr=False)
+
+
 class Authenticator(Protocol):
     """Who asks."""
 
-    async def authenticate(self, raw: RawRequest) -> Identity:
+    async def authenticate(self, raw: RawRequest) -> Caller:
         """Verify the credentials of a request.
 
         Raises:
-            Unauthenticated: missing, wrong or expired credentials.
-            Unavailable: the issuer's keys cannot be had, so nobody can tell.
+            Unauthenticated: missing, wrong, expired or revoked credentials.
+            Unavailable: the issuer cannot be asked, so nobody can tell.
         """
+        ...
+
+    async def recheck(self, caller: Caller) -> Caller:
+        """Verify once more the credentials of a request that is still open.
+
+        What an IAM said is taken for true for half as long as otherwise: who looks
+        again each half of that time knows within the whole of it.
+
+        Raises:
+            Unauthenticated: they no longer count.
+            Unavailable: the issuer cannot be asked, so nobody can tell.
+        """
+        ...
+
+    def subscribe(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called, in the event loop, each time credentials were revoked."""
         ...
 
 
 class Entitlements(Protocol):
     """What they may: policy files, the IAM, or both."""
 
-    async def rules(self, identity: Identity) -> RuleSet:
-        """The rules that concern an identity, as of now."""
+    async def rules(self, caller: Caller, *, recheck: bool = False) -> RuleSet:
+        """The rules that concern a caller, as of now; `recheck` as `Authenticator.recheck`.
+
+        Raises:
+            Unauthenticated: the IAM no longer takes the caller's token.
+            Unavailable: the IAM cannot be asked, so nobody can tell.
+        """
         ...
 
     def subscribe(self, changed: Callable[[], None]) -> None:

@@ -12,22 +12,41 @@ from proxy.core.identity import Identity
 from proxy.core.narrowing import UpstreamRequest
 from proxy.core.policy import RuleSet
 from proxy.core.wire import Headers, RawRequest, Reply
-from proxy.ports import ClientGone
+from proxy.ports import Caller, ClientGone
 
 JSON: Headers = (("Content-Type", "application/json"),)
 
 
 class FakeAuthenticator:
-    """Knows who holds which token."""
+    """Knows who holds which token, until a test takes one away."""
 
     def __init__(self, **identities: Identity) -> None:
         self._identities = identities
+        self._changed: list[Callable[[], None]] = []
 
-    async def authenticate(self, raw: RawRequest) -> Identity:
-        token = raw.value("Authorization").removeprefix("Bearer ")
+    async def authenticate(self, raw: RawRequest) -> Caller:
+        return self._find(raw.value("Authorization").removeprefix("Bearer "))
+
+    async def recheck(self, caller: Caller) -> Caller:
+        return self._find(caller.token)
+
+    def subscribe(self, changed: Callable[[], None]) -> None:
+        self._changed.append(changed)
+
+    def forget(self, token: str) -> None:
+        """Take a token for good no longer, and tell nobody."""
+        del self._identities[token]
+
+    def revoke(self, token: str) -> None:
+        """Take a token for good no longer, and say so."""
+        self.forget(token)
+        for changed in self._changed:
+            changed()
+
+    def _find(self, token: str) -> Caller:
         if token not in self._identities:
             raise Unauthenticated("send a bearer token")
-        return self._identities[token]
+        return Caller(self._identities[token], token)
 
 
 class FakeEntitlements:
@@ -35,9 +54,11 @@ class FakeEntitlements:
 
     def __init__(self, rules: RuleSet) -> None:
         self._rules = rules
+        self.rechecks = 0
         self._changed: list[Callable[[], None]] = []
 
-    async def rules(self, _: Identity) -> RuleSet:
+    async def rules(self, _: Caller, *, recheck: bool = False) -> RuleSet:
+        self.rechecks += recheck
         return self._rules
 
     def subscribe(self, changed: Callable[[], None]) -> None:
@@ -71,6 +92,10 @@ class FakeUpstream:
     def __init__(self, *answers: Reply | FakeStream | Exception) -> None:
         self._answers = list(answers)
         self.sent: list[UpstreamRequest] = []
+
+    def answers(self, *more: Reply | FakeStream | Exception) -> None:
+        """Give these, too, after those that are left."""
+        self._answers.extend(more)
 
     async def ask(self, request: UpstreamRequest) -> Reply:
         self.sent.append(request)

@@ -95,8 +95,8 @@ def forge(identity: Identity, request: RequestInfo, seal: object) -> None:
     Allow(None, identity, request, ())  # forged
     UpstreamRequest("GET", "/", ())  # forged
     UpstreamRequest(seal, "GET", "/", ())  # forged
-    Identity("corp", "f3b1", "alice", (), "", "", {}, 0.0, "t-1")  # forged
-    Identity(seal, "corp", "f3b1", "alice", (), "", "", {}, 0.0, "t-1")  # forged
+    Identity("corp", "f3b1", "alice", (), "", "", {}, 0.0, 0.0, "", "t-1")  # forged
+    Identity(seal, "corp", "f3b1", "alice", (), "", "", {}, 0.0, 0.0, "", "t-1")  # forged
     identity.subject = "root"  # forged
 
 

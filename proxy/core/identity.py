@@ -43,9 +43,11 @@ class Identity:
     cluster, whose username is `serviceaccount:NAMESPACE:NAME`, and empty for
     everybody else. A service account has no groups, client or claims.
 
-    `expires`, in seconds since the epoch, is the moment from which the token is
-    refused: its `exp` and the leeway. `token_id` is the token's `jti`, or a
-    digest of it: safe to log.
+    `issued` and `expires` are in seconds since the epoch: when the token was
+    made, and the moment from which it is refused, its `exp` and the leeway.
+    `session` is the token's `sid`, the login at the IAM that it belongs to, and
+    empty where it names none. `token_id` is the token's `jti`, or a digest of
+    it: safe to log.
     """
 
     seal: InitVar[_Seal]
@@ -56,7 +58,9 @@ class Identity:
     client: str
     service_account: str
     claims: Mapping[str, tuple[str, ...]]
+    issued: float
     expires: float
+    session: str
     token_id: str
 
     def __post_init__(self, seal: _Seal) -> None:
@@ -178,7 +182,9 @@ def identify(rules: IssuerRules, signed: SignedClaims, now: float) -> Identity:
         client=named.client,
         service_account=named.service_account,
         claims=MappingProxyType(named.claims),
+        issued=token.claims["iat"],
         expires=token.claims["exp"] + LEEWAY,
+        session=_session(token.claims.get("sid")),
         token_id=_token_id(token.claims.get("jti"), signed.digest),
     )
 
@@ -422,6 +428,11 @@ def _name(value: Any, claim: str) -> str:
 def _is_reserved(name: str) -> bool:
     """Kubernetes' own users and groups, such as `system:masters`, however they are spelt."""
     return unicodedata.normalize("NFKC", name).strip().casefold().startswith("system:")
+
+
+def _session(sid: Any) -> str:
+    """The login that a token belongs to (OIDC Back-Channel Logout 1.0, 2.1)."""
+    return sid if claims.is_text(sid) else ""
 
 
 def _token_id(jti: Any, digest: str) -> str:

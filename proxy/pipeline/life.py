@@ -44,6 +44,7 @@ from proxy.pipeline.weaving import woven
 from proxy.ports import (
     AuditLog,
     Authenticator,
+    Caller,
     Client,
     ClientGone,
     Clock,
@@ -74,6 +75,15 @@ class Ports:
     new_id: Callable[[], str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Whose:
+    """A request that was let through: whose it is, why, and what is written down of it."""
+
+    caller: Caller
+    allow: Allow
+    trail: Trail
+
+
 class Pipeline:
     """Serves requests, with what `app` gives it."""
 
@@ -87,7 +97,7 @@ class Pipeline:
         self._clock = ports.clock
         self._new_id = ports.new_id
         self._admission = Admission(limits)
-        self._watches = Watches(ports.entitlements, ports.meter, ports.clock)
+        self._watches = Watches(ports.authenticator, ports.entitlements, ports.meter, ports.clock)
         self._audit_works = True
         # The apiserver's descriptions of itself are large, and the same for all who see the same.
         self._documents: TTLCache[tuple[Document, tuple[Resource, ...]], Reply] = TTLCache(
@@ -137,9 +147,10 @@ class Pipeline:
     async def _serve(self, trail: Trail, client: Client) -> None:
         """The order of things. Each step's type proves that the one before did its work."""
         self._check_audit()
-        identity = trail.identity = await self._authenticator.authenticate(trail.raw)
+        caller = await self._authenticator.authenticate(trail.raw)
+        identity = trail.identity = caller.identity
         request = trail.request = attributes.parse(trail.raw)
-        rules = await self._entitlements.rules(identity)
+        rules = await self._entitlements.rules(caller)
         decision = trail.decision = entitlement.authorize(identity, request, rules)
         if isinstance(decision, Deny):
             raise status.denied(decision)
@@ -151,7 +162,7 @@ class Pipeline:
             body = await client.body(MAX_BODY)
             call = self._in_json(Call(decision, trail.raw, trail.audit_id, body))
             outcome = await self._outcome(call, request, rules)
-            await self._give(outcome, decision, trail, client)
+            await self._give(outcome, _Whose(caller, decision, trail), client)
 
     def _in_json(self, call: Call) -> Call:
         """YAML ends here, so that behind the border it is JSON that is judged and sent."""
@@ -185,7 +196,8 @@ class Pipeline:
         finally:
             conversation.close()
 
-    async def _give(self, outcome: Outcome, allow: Allow, trail: Trail, client: Client) -> None:
+    async def _give(self, outcome: Outcome, whose: _Whose, client: Client) -> None:
+        trail = whose.trail
         match outcome:
             case Reply():
                 trail.code = outcome.code
@@ -193,11 +205,11 @@ class Pipeline:
             case Forward(request=request):
                 async with self._upstream.stream(request) as stream:
                     filtering.check(stream.code)
-                    await self._relay(stream, stream.chunks(), allow, trail, client)
+                    await self._relay(stream, stream.chunks(), whose, client)
             case Merge():
-                await self._merge(outcome, allow, trail, client)
+                await self._merge(outcome, whose, client)
 
-    async def _merge(self, merge: Merge, allow: Allow, trail: Trail, client: Client) -> None:
+    async def _merge(self, merge: Merge, whose: _Whose, client: Client) -> None:
         """Open a stream for each namespace; one that ends ends them all."""
         async with AsyncExitStack() as stack:
             streams: dict[str, Stream] = {}
@@ -208,30 +220,30 @@ class Pipeline:
                 if stream.code == spanning.NOT_BOUND:
                     refused = stream
                 elif stream.code != 200:
-                    await self._relay(stream, stream.chunks(), allow, trail, client)
+                    await self._relay(stream, stream.chunks(), whose, client)
                     return
                 else:
                     streams[namespace] = stream
             if not streams and refused is not None:
-                await self._relay(refused, refused.chunks(), allow, trail, client)
+                await self._relay(refused, refused.chunks(), whose, client)
                 return
             async with aclosing(woven(streams, merge.weaver)) as chunks:
-                await self._relay(next(iter(streams.values())), chunks, allow, trail, client)
+                await self._relay(next(iter(streams.values())), chunks, whose, client)
 
     async def _relay(
         self,
         stream: Stream,
         chunks: AsyncIterator[bytes],
-        allow: Allow,
-        trail: Trail,
+        whose: _Whose,
         client: Client,
     ) -> None:
+        trail = whose.trail
         trail.code = stream.code
         head = (*filtering.headers(stream.headers), ("Audit-Id", trail.audit_id))
         await client.begin(stream.code, head)
         whole = True
         try:
-            async with self._watches.while_allowed(allow):
+            async with self._watches.while_allowed(whose.caller, whose.allow):
                 async for chunk in chunks:
                     await client.write(chunk)
                     whole = chunk.endswith(b"\n")
@@ -247,6 +259,12 @@ class Pipeline:
             client.abort()
             return
         await client.end()
+
+    async def recheck_watches(self, interval: float) -> None:
+        """Decide all watches again every `interval` seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(interval)
+            await self._watches.decide_all()
 
     def drain(self) -> None:
         """End the watches, cleanly, and open no more: the process is about to stop."""

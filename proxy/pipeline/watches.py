@@ -1,30 +1,51 @@
-"""Which watches go on: those whose token lives and whose decision still holds.
+"""Which watches go on: those whose token counts and whose decision still holds.
 
-An open watch is decided again whenever the entitlements change, so what was
-taken away is not read on through a connection that was opened before.
+An open watch is decided again whenever credentials are revoked or entitlements
+change, and as often as the IAM has to be asked again, so what was taken away is
+not read on through a connection that was opened before.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from proxy.core import entitlement
 from proxy.core.attributes import RequestInfo, ResourceRequest, Verb
 from proxy.core.entitlement import Allow
 from proxy.core.errors import Refused, Unavailable
-from proxy.ports import Clock, Entitlements, Meter
+from proxy.ports import Authenticator, Caller, Clock, Entitlements, Meter
+
+_AT_ONCE = 64
+"""How many watches are decided at the same time; each may ask the IAM."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A watch that goes on: by whose right, and by which decision."""
+
+    caller: Caller
+    allow: Allow
 
 
 class Watches:
     """The open watches."""
 
-    def __init__(self, entitlements: Entitlements, meter: Meter, clock: Clock) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        entitlements: Entitlements,
+        meter: Meter,
+        clock: Clock,
+    ) -> None:
+        self._authenticator = authenticator
         self._entitlements = entitlements
         self._meter = meter
         self._clock = clock
-        self._open: dict[asyncio.Timeout, Allow] = {}
+        self._open: dict[asyncio.Timeout, _Open] = {}
         self._draining = False
         self._deciding: set[asyncio.Task[None]] = set()
+        authenticator.subscribe(self._decide_all_soon)
         entitlements.subscribe(self._decide_all_soon)
 
     def check_opening(self, request: RequestInfo) -> None:
@@ -37,7 +58,7 @@ class Watches:
             raise Unavailable("the proxy is about to stop", retry_after=1)
 
     @asynccontextmanager
-    async def while_allowed(self, allow: Allow) -> AsyncIterator[None]:
+    async def while_allowed(self, caller: Caller, allow: Allow) -> AsyncIterator[None]:
         """Let a watch go on inside, as long as it may; anything else goes on undisturbed.
 
         Raises:
@@ -47,15 +68,20 @@ class Watches:
             yield
             return
         async with asyncio.timeout(allow.identity.expires - self._clock()) as scope:
-            self._open[scope] = allow
+            self._open[scope] = _Open(caller, allow)
             self._meter.watching(+1)
             try:
                 # What changed while the apiserver was asked has passed it by.
-                await self._decide_again(scope, allow)
+                await self._decide_again(scope)
                 yield
             finally:
                 del self._open[scope]
                 self._meter.watching(-1)
+
+    async def decide_all(self) -> None:
+        """Decide every watch again; returns when that is done."""
+        scopes = iter(list(self._open))
+        await asyncio.gather(*(self._decide_each(scopes) for _ in range(_AT_ONCE)))
 
     def drain(self) -> None:
         """End them all, and open no more."""
@@ -64,28 +90,31 @@ class Watches:
             self._end(scope)
 
     def _decide_all_soon(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._decide_all())
+        task = asyncio.get_running_loop().create_task(self.decide_all())
         self._deciding.add(task)
         task.add_done_callback(self._deciding.discard)
 
-    async def _decide_all(self) -> None:
-        for scope, allow in list(self._open.items()):
-            await self._decide_again(scope, allow)
+    async def _decide_each(self, scopes: Iterator[asyncio.Timeout]) -> None:
+        for scope in scopes:
+            await self._decide_again(scope)
 
-    async def _decide_again(self, scope: asyncio.Timeout, allow: Allow) -> None:
-        """Decide by the rules as they are now, and end the watch if that differs."""
+    async def _decide_again(self, scope: asyncio.Timeout) -> None:
+        """Decide by what holds now, and end the watch if that differs."""
+        # It may have ended by itself while others were decided.
+        if (known := self._open.get(scope)) is None:
+            return
         try:
-            rules = await self._entitlements.rules(allow.identity)
-            decision = entitlement.authorize(allow.identity, allow.request, rules)
+            caller = await self._authenticator.recheck(known.caller)
+            rules = await self._entitlements.rules(caller, recheck=True)
+            decision = entitlement.authorize(caller.identity, known.allow.request, rules)
         except Refused:
             # Nobody can tell whether it is still allowed, so it is not.
             decision = None
         spans = decision.namespaces if isinstance(decision, Allow) else None
-        if self._draining or spans != allow.namespaces:
+        if self._draining or spans != known.allow.namespaces:
             self._end(scope)
 
     def _end(self, scope: asyncio.Timeout) -> None:
-        # It may have ended by itself while others were decided.
         if scope in self._open:
             scope.reschedule(asyncio.get_running_loop().time())
 

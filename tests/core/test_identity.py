@@ -70,6 +70,16 @@ def test_the_name_is_the_subject_unless_set() -> None:
     assert read().username == "f3b1"
 
 
+def test_an_identity_knows_when_and_in_which_login_its_token_was_made() -> None:
+    alice = read(sid="s-1")
+    assert (alice.issued, alice.session) == (NOW - 60, "s-1")
+
+
+@pytest.mark.parametrize("sid", [None, 7, ["s-1"], "s" * 2000])
+def test_what_cannot_be_the_id_of_a_login_is_none(sid: object) -> None:
+    assert read(sid=sid).session == ""
+
+
 def test_equal_subjects_of_two_issuers_are_two_people() -> None:
     assert read(rules(name="corp")) != read(rules(name="other"))
 

@@ -17,7 +17,7 @@ from proxy.core.attributes import Verb
 from proxy.core.policy import Effect
 from proxy.edge.policyfiles import PolicyError, PolicyFile, PolicyFiles, Status, load
 from proxy.edge.policyfiles.reading import Contents, compiled, fingerprint, read
-from tests.identities import make_identity
+from tests.identities import make_caller, make_identity
 
 YAMLISH = st.text("-{}[]:,&*!|>'\"%@`?# \n\tab01~<.")
 HEAD = "apiVersion: hostclaim-proxy.metal3.io/v1alpha1\nkind: AccessPolicy\n"
@@ -344,7 +344,7 @@ def test_files_that_never_rest_are_told(folder: Path) -> None:
 
 
 async def namespaces(files: PolicyFiles) -> tuple[str, ...]:
-    return (await files.rules(make_identity())).namespaces()
+    return (await files.rules(make_caller())).namespaces()
 
 
 async def settle(files: PolicyFiles) -> None:
@@ -498,11 +498,11 @@ async def test_what_could_not_be_read_is_tried_again(folder: Path) -> None:
 
 async def test_the_rules_of_an_identity_are_found_once_for_each_set(folder: Path) -> None:
     files = PolicyFiles([folder])
-    rules = await files.rules(make_identity())
-    assert await files.rules(make_identity()) is rules
+    rules = await files.rules(make_caller())
+    assert await files.rules(make_caller()) is rules
     (folder / "blue.yaml").write_text(policy("blue", "green"))
     await settle(files)
-    assert await files.rules(make_identity()) is not rules
+    assert await files.rules(make_caller()) is not rules
 
 
 async def test_a_reused_token_id_does_not_reuse_rules(folder: Path) -> None:
@@ -511,7 +511,7 @@ async def test_a_reused_token_id_does_not_reuse_rules(folder: Path) -> None:
     (folder / "blue.yaml").write_text(group)
     await settle(files)
     assert await namespaces(files) == ("blue",)
-    assert (await files.rules(make_identity(groups=()))).namespaces() == ()
+    assert (await files.rules(make_caller(groups=()))).namespaces() == ()
 
 
 async def test_running_follows_the_files_until_cancelled(folder: Path) -> None:

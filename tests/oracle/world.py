@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from proxy import ports
 from proxy.core.identity import Identity
 from proxy.core.narrowing import UpstreamRequest
 from proxy.core.policy import Document, PolicySet, Position, RuleSet, parse
@@ -72,8 +73,8 @@ class Entitlements:
         self._policies = PolicySet()
         self._changed: list[Callable[[], None]] = []
 
-    async def rules(self, identity: Identity) -> RuleSet:
-        return self._policies.rules_for(identity)
+    async def rules(self, caller: ports.Caller, *, recheck: bool = False) -> RuleSet:  # noqa: ARG002 - as the port has it
+        return self._policies.rules_for(caller.identity)
 
     def subscribe(self, changed: Callable[[], None]) -> None:
         self._changed.append(changed)

@@ -59,10 +59,10 @@ class World:
 
     def __post_init__(self) -> None:
         ids = count(1)
-        alice = make_identity(expires=self.expires)
+        self.authenticator = FakeAuthenticator(alice=make_identity(expires=self.expires))
         self.pipeline = Pipeline(
             Ports(
-                authenticator=FakeAuthenticator(alice=alice),
+                authenticator=self.authenticator,
                 entitlements=self.entitlements,
                 upstream=self.upstream,
                 read_yaml=fake_yaml,
@@ -373,6 +373,7 @@ async def test_events_reach_the_watcher_as_they_come() -> None:
 
 ENDINGS: dict[str, Callable[[Watch], None]] = {
     "a policy takes the namespace away": lambda w: w.world.entitlements.become(NOTHING),
+    "the token is revoked": lambda w: w.world.authenticator.revoke("alice"),
     "the proxy drains": lambda w: w.world.pipeline.drain(),
 }
 
@@ -384,6 +385,23 @@ async def test_a_watch_ends_cleanly_when(end: Callable[[Watch], None]) -> None:
     client = await watch.ended()
     assert (client.complete, client.aborted) == (True, False)
     assert watch.stream.closed.is_set()
+
+
+async def test_a_watch_whose_token_counts_no_longer_ends_when_it_is_looked_at_again() -> None:
+    watch = await watching().open(EVENT)
+    watch.world.authenticator.forget("alice")
+    rechecking = asyncio.create_task(watch.world.pipeline.recheck_watches(0))
+    client = await watch.ended()
+    rechecking.cancel()
+    assert (client.complete, client.aborted) == (True, False)
+
+
+async def test_what_a_watch_may_is_asked_anew_and_what_a_request_may_is_not() -> None:
+    watch = await watching().open(EVENT)
+    assert watch.world.entitlements.rechecks == 1
+    watch.world.upstream.answers(CLAIM)
+    await watch.world.get(f"{CLAIMS}/c1")
+    assert watch.world.entitlements.rechecks == 1
 
 
 async def test_a_watch_ends_with_its_token() -> None:

@@ -7,7 +7,7 @@ expires or its issuer's keys change.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -20,7 +20,7 @@ from proxy.edge.jwks import jws
 from proxy.edge.jwks.config import IssuerConfig
 from proxy.edge.jwks.freshness import FreshKeys, Monotonic
 from proxy.edge.jwks.keys import KeySet
-from proxy.ports import Clock
+from proxy.ports import Caller, Clock
 
 CACHE_SIZE = 80 * 1024 * 1024
 """What all remembered tokens may weigh, in bytes: about ten thousand of the usual size."""
@@ -107,7 +107,7 @@ class TokenVerifier:
             counts[issuer.config.name, "failed"] = issuer.failed
         return counts
 
-    async def authenticate(self, raw: RawRequest) -> Identity:
+    async def authenticate(self, raw: RawRequest) -> Caller:
         """Tell who sent a request.
 
         Raises:
@@ -115,7 +115,8 @@ class TokenVerifier:
             Unavailable: the issuer's keys cannot be had, so nobody can tell.
         """
         try:
-            identity, result = await self._identify(jws.bearer(raw))
+            text = jws.bearer(raw)
+            identity, result = await self._identify(text)
         except Unauthenticated:
             self.verifications["refused"] += 1
             raise
@@ -123,7 +124,18 @@ class TokenVerifier:
             self.verifications["unavailable"] += 1
             raise
         self.verifications[result] += 1
-        return identity
+        return Caller(identity, text)
+
+    async def recheck(self, caller: Caller) -> Caller:
+        """Verify the token of a request that is still open: its key may be gone.
+
+        Raises the same as `authenticate`.
+        """
+        identity, _ = await self._identify(caller.token)
+        return Caller(identity, caller.token)
+
+    def subscribe(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called each time credentials were revoked."""
 
     async def _identify(self, text: str) -> tuple[Identity, str]:
         digest = jws.digest(text)

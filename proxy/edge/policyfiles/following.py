@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from cachetools import LRUCache
 
@@ -14,9 +14,11 @@ from proxy.core.identity import Identity
 from proxy.core.policy import RuleSet
 from proxy.edge.policyfiles import reading
 from proxy.edge.policyfiles.reading import Fingerprint, PolicyError, PolicyFile
-from proxy.ports import Clock
+from proxy.ports import Caller, Clock
 
 _log = logging.getLogger(__name__)
+
+_Known: TypeAlias = tuple[Identity, RuleSet]
 
 _CACHED: Final = 4096
 _PATIENCE: Final = 10
@@ -57,7 +59,7 @@ class PolicyFiles:
         self._interval = interval
         self._clock = clock
         self._subscribers: list[Callable[[], None]] = []
-        self._cache: LRUCache[tuple[str, str, str], tuple[Identity, RuleSet]] = LRUCache(_CACHED)
+        self._cache: LRUCache[tuple[str, str, str], _Known] = LRUCache(_CACHED)
         contents = reading.read(self._paths)
         self._policies = reading.compiled(contents)
         self._status = Status(contents.files, len(self._policies), clock())
@@ -70,8 +72,9 @@ class PolicyFiles:
         """What is in force and what is not."""
         return self._status
 
-    async def rules(self, identity: Identity) -> RuleSet:
-        """The rules that concern an identity, as of now."""
+    async def rules(self, caller: Caller, *, recheck: bool = False) -> RuleSet:  # noqa: ARG002 - files are followed, there is nothing to ask
+        """The rules that concern a caller, as of now."""
+        identity = caller.identity
         key = (identity.issuer, identity.subject, identity.token_id)
         known, rules = self._cache.get(key, (None, None))
         # A token's id is its issuer's word; what it grants follows from all the token says.

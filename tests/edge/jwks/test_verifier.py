@@ -34,7 +34,7 @@ async def verifying(
 
 
 async def who(tokens: Authenticator, token: str) -> Identity:
-    return await tokens.authenticate(asking(token))
+    return (await tokens.authenticate(asking(token))).identity
 
 
 async def test_a_good_token_is_somebody(issuer: Issuer) -> None:
