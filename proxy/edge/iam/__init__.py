@@ -1,0 +1,10 @@
+"""What the IAM says now: questions that the proxy asks while it serves.
+
+`answers` remembers what was said, for a bounded time, and `breaker` spares an
+IAM that does not answer. Each question has a module of its own.
+"""
+
+from proxy.edge.iam.answers import Ages, Answers
+from proxy.edge.iam.breaker import Away
+
+__all__ = ["Ages", "Answers", "Away"]

@@ -1,0 +1,200 @@
+"""How long an answer is taken for true, and who asks for the next one.
+
+One question at a time for each key, however many want to know; what was said
+serves for its age, and while the IAM is away for a grace time besides.
+"""
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeAlias, TypeVar
+
+from cachetools import TLRUCache
+
+from proxy.core.errors import Refused, Unavailable
+from proxy.edge.iam.breaker import PAUSE, Away, Breaker
+
+AT_ONCE: Final = 16
+"""How many questions an IAM is asked at the same time."""
+
+JITTER: Final = 0.1
+"""By how much, as a part of it, an age may come out shorter: never all tokens at once."""
+
+_V = TypeVar("_V")
+_Outcome: TypeAlias = _V | Refused | Away
+
+Ask: TypeAlias = Callable[[], Awaitable[_V]]
+"""Asks the IAM.
+
+Raises:
+    Away: it gave no answer.
+    Refused: it gave one by which the request is refused. It is not remembered.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """How long what an IAM said is taken for true, in seconds.
+
+    `yes` is for an answer that gives something, `no` for one that gives nothing.
+    For `grace` after its age a `yes` serves on, while the IAM is away. A question
+    is given up after `timeout`.
+
+    Raises:
+        ValueError: an age that would take nothing, or everything, for true.
+    """
+
+    yes: float
+    no: float
+    grace: float = 0
+    timeout: float = 5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.no <= self.yes < math.inf or not 0 < self.timeout < math.inf:
+            raise ValueError("must hold: 0 < no <= yes < infinity, 0 < timeout < infinity")
+        if not 0 <= self.grace < math.inf:
+            raise ValueError("grace must be zero or more seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known(Generic[_V]):
+    """What was said, when, and for how long it is true."""
+
+    value: _V
+    said: float
+    age: float
+    gives: bool
+
+
+class Answers(Generic[_V]):
+    """What one IAM has said about many keys. Use it in one event loop.
+
+    `gives` tells an answer that gives something from one that gives nothing.
+    `asked`, `failed` and `in_grace` count the questions that were asked, those
+    without an answer, and the answers that served although their age was over.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        ages: Ages,
+        gives: Callable[[_V], bool],
+        *,
+        size: int = 10_000,
+        monotonic: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.asked = 0
+        self.failed = 0
+        self.in_grace = 0
+        self._issuer = issuer
+        self._ages = ages
+        self._gives = gives
+        self._monotonic = monotonic
+        self._chance = chance
+        self._breaker = Breaker(monotonic)
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._flights: dict[str, asyncio.Task[_Outcome[_V]]] = {}
+        self._known: TLRUCache[str, _Known[_V]] = TLRUCache(
+            size, lambda _, known, now: now + known.age + ages.grace, timer=monotonic
+        )
+
+    async def get(self, key: str, ask: Ask[_V], *, recheck: bool = False) -> _V:
+        """What the IAM says of `key`, asked unless it is known.
+
+        With `recheck`, half the age has to be left, so that who comes back each
+        half of the age knows of a change within the whole of it.
+
+        Raises:
+            Unavailable: the IAM is away, and what was known is too old.
+            Refused: as `ask` raises it.
+        """
+        known = self._known.get(key)
+        if known is not None and self._is_true(known, recheck=recheck):
+            return known.value
+        if (flight := self._flights.get(key)) is None:
+            flight = self._flights[key] = asyncio.create_task(self._fly(key, ask))
+        # One of many who wait may leave; the others still want to know.
+        outcome = await asyncio.shield(flight)
+        if isinstance(outcome, Refused):
+            raise outcome
+        if not isinstance(outcome, Away):
+            return outcome
+        return self._in_place_of(outcome, key)
+
+    def trouble(self) -> str:
+        """Why the IAM cannot be asked now; empty if all is well."""
+        return self._breaker.reason
+
+    async def close(self) -> None:
+        """Give up the questions that are under way."""
+        for flight in (flights := list(self._flights.values())):
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    def _in_place_of(self, away: Away, key: str) -> _V:
+        # INVARIANT: what is in the cache is no older than its age and the grace time.
+        known = self._known.get(key)
+        if known is not None and self._is_true(known, recheck=False):
+            return known.value
+        if known is None or not known.gives:
+            raise Unavailable(
+                f"issuer `{self._issuer}` does not answer now", retry_after=math.ceil(PAUSE)
+            ) from away
+        self.in_grace += 1
+        return known.value
+
+    def _is_true(self, known: _Known[_V], *, recheck: bool) -> bool:
+        age = known.age / 2 if recheck else known.age
+        return self._monotonic() - known.said < age
+
+    async def _fly(self, key: str, ask: Ask[_V]) -> _Outcome[_V]:
+        try:
+            return await self._ask(key, ask)
+        except (Away, Refused) as exc:
+            # A value: nobody may be left to take an exception.
+            return exc
+        finally:
+            del self._flights[key]
+
+    async def _ask(self, key: str, ask: Ask[_V]) -> _V:
+        try:
+            async with asyncio.timeout(self._ages.timeout):
+                await self._turns.acquire()
+        except TimeoutError as exc:
+            # Nobody knows that the IAM is away: those before in the queue may be many.
+            raise Away("too many questions wait for it") from exc
+        try:
+            self._breaker.check()
+            # From before it is asked, so that an answer is never older than it seems.
+            said = self._monotonic()
+            value = await self._answer(ask)
+        finally:
+            self._turns.release()
+        gives = self._gives(value)
+        age = (self._ages.yes if gives else self._ages.no) * (1 - JITTER * self._chance())
+        self._known[key] = _Known(value, said, age, gives)
+        return value
+
+    async def _answer(self, ask: Ask[_V]) -> _V:
+        self.asked += 1
+        try:
+            async with asyncio.timeout(self._ages.timeout):
+                value = await ask()
+        except TimeoutError as exc:
+            raise self._note(f"it did not answer within {self._ages.timeout:g} s") from exc
+        except Away as exc:
+            raise self._note(str(exc)) from exc
+        except Refused:
+            self._breaker.answered()
+            raise
+        self._breaker.answered()
+        return value
+
+    def _note(self, reason: str) -> Away:
+        self.failed += 1
+        self._breaker.failed(reason)
+        return Away(reason)

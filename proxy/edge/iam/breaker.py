@@ -1,0 +1,54 @@
+"""Whether to ask at all: a circuit breaker, so that nothing piles up before an IAM that is away.
+
+After a few failures in a row nobody asks for a while; then one asks, and the
+answer to that one says for all how it goes on.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+FAILURES: Final = 3
+"""How many in a row open the breaker."""
+
+PAUSE: Final = 2.0
+"""Seconds for which nobody asks; short, since a lost second of service is one of every tenant's."""
+
+
+class Away(Exception):  # noqa: N818 - a state of the IAM, not a fault of ours
+    """The IAM gave no answer. The message completes `issuer X: ...` and names no address."""
+
+
+class Breaker:
+    """Counts failures, and says whether the next question is worth asking."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._failures = 0
+        self._closed_from = 0.0
+        self.reason = ""
+
+    def check(self) -> None:
+        """Let a question through, or say why not; after the pause, one at a time.
+
+        Raises:
+            Away: the last answers were none.
+        """
+        if self._failures < FAILURES:
+            return
+        now = self._monotonic()
+        if now < self._closed_from:
+            raise Away(self.reason)
+        # Whoever comes next waits for what this one learns, or for another pause.
+        self._closed_from = now + PAUSE
+
+    def answered(self) -> None:
+        """Note an answer, whatever it said."""
+        self._failures = 0
+        self.reason = ""
+
+    def failed(self, reason: str) -> None:
+        """Note that there was none, and why."""
+        self._failures += 1
+        self.reason = reason
+        if self._failures >= FAILURES:
+            self._closed_from = self._monotonic() + PAUSE

@@ -1,0 +1,252 @@
+"""What an IAM said, remembered: who asks, for how long it is true, and what an outage does."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from proxy.core.errors import Unauthenticated, Unavailable
+from proxy.edge.iam import Ages, Answers, Away
+from proxy.edge.iam.answers import AT_ONCE
+from proxy.edge.iam.breaker import FAILURES, PAUSE
+
+YES, NO = "yes", ""
+AGES = Ages(yes=10, no=2, grace=20, timeout=5)
+
+
+class Iam:
+    """Says what a test wants, and counts how often it is asked."""
+
+    def __init__(self, ages: Ages = AGES, *, chance: Callable[[], float] = lambda: 0.0) -> None:
+        self.now = 100.0
+        self.says: str | Exception = YES
+        self.asked = 0
+        self.open = asyncio.Event()
+        self.open.set()
+        self.answers = Answers[str](
+            "corp", ages, bool, monotonic=lambda: self.now, chance=chance, size=1000
+        )
+
+    async def ask(self) -> str:
+        self.asked += 1
+        await self.open.wait()
+        if isinstance(self.says, Exception):
+            raise self.says
+        return self.says
+
+    async def get(self, key: str = "alice", *, recheck: bool = False) -> str:
+        return await self.answers.get(key, self.ask, recheck=recheck)
+
+    async def fails(self, times: int = 1) -> None:
+        """Have nobody's question fail, so often."""
+        before, self.says = self.says, Away("it cannot be reached")
+        for number in range(times):
+            with pytest.raises(Unavailable):
+                await self.get(f"nobody-{number}")
+        self.says = before
+
+
+async def test_an_answer_is_true_for_its_age() -> None:
+    iam = Iam()
+    for now in (100, 105, 109.9):
+        iam.now = now
+        assert await iam.get() == YES
+    assert iam.asked == 1
+    iam.now = 110
+    await iam.get()
+    assert iam.asked == 2
+
+
+async def test_an_answer_that_gives_nothing_is_true_for_less() -> None:
+    iam = Iam()
+    iam.says = NO
+    assert await iam.get() == NO
+    iam.now, iam.says = 102, YES
+    assert await iam.get() == YES
+
+
+async def test_who_rechecks_takes_an_answer_of_half_the_age_for_too_old() -> None:
+    iam = Iam()
+    await iam.get()
+    iam.now = 104.9
+    await iam.get(recheck=True)
+    assert iam.asked == 1
+    iam.now = 105
+    await iam.get(recheck=True)
+    assert iam.asked == 2
+
+
+async def test_an_age_comes_out_shorter_by_chance_and_never_longer() -> None:
+    iam = Iam(chance=lambda: 1.0)
+    await iam.get()
+    iam.now = 109
+    await iam.get()
+    assert iam.asked == 2
+
+
+async def test_a_thousand_who_want_to_know_at_once_are_one_question() -> None:
+    iam = Iam()
+    assert await asyncio.gather(*(iam.get() for _ in range(1000))) == [YES] * 1000
+    assert (iam.asked, iam.answers.asked) == (1, 1)
+
+
+async def test_who_leaves_takes_the_answer_from_nobody_else() -> None:
+    iam = Iam()
+    iam.open.clear()
+    first, second = asyncio.create_task(iam.get()), asyncio.create_task(iam.get())
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    iam.open.set()
+    assert await second == YES
+
+
+async def test_equal_questions_of_two_are_two() -> None:
+    iam = Iam()
+    await iam.get("alice")
+    await iam.get("rita")
+    assert iam.asked == 2
+
+
+async def test_a_refusal_is_told_and_not_remembered() -> None:
+    iam = Iam()
+    iam.says = Unauthenticated("the token counts no longer")
+    for _ in range(2 * FAILURES):
+        with pytest.raises(Unauthenticated):
+            await iam.get()
+    iam.says = YES
+    assert await iam.get() == YES
+    assert iam.answers.trouble() == ""
+
+
+async def test_while_the_iam_is_away_what_was_known_serves_for_the_grace_time() -> None:
+    iam = Iam()
+    await iam.get()
+    iam.says = Away("it cannot be reached")
+    iam.now = 129.9
+    assert await iam.get() == YES
+    assert iam.answers.in_grace == 1
+    assert iam.answers.trouble() == "it cannot be reached"
+    iam.now = 130
+    with pytest.raises(Unavailable, match="issuer `corp` does not answer now") as refused:
+        await iam.get()
+    assert refused.value.retry_after == 2
+
+
+async def test_a_recheck_during_an_outage_takes_what_is_still_true() -> None:
+    iam = Iam()
+    await iam.get()
+    iam.now, iam.says = 106, Away("it cannot be reached")
+    assert await iam.get(recheck=True) == YES
+    assert iam.answers.in_grace == 0
+
+
+async def test_an_answer_that_gave_nothing_has_no_grace() -> None:
+    iam = Iam()
+    iam.says = NO
+    await iam.get()
+    iam.now, iam.says = 103, Away("it cannot be reached")
+    with pytest.raises(Unavailable):
+        await iam.get()
+
+
+async def test_without_a_grace_time_an_outage_is_a_refusal() -> None:
+    iam = Iam(Ages(yes=10, no=2))
+    await iam.get()
+    iam.now, iam.says = 110, Away("it cannot be reached")
+    with pytest.raises(Unavailable):
+        await iam.get()
+
+
+async def test_who_is_not_known_is_refused_during_an_outage() -> None:
+    iam = Iam()
+    await iam.get("alice")
+    await iam.fails()
+
+
+async def test_after_a_few_failures_nobody_asks_for_a_while() -> None:
+    iam = Iam()
+    await iam.fails(FAILURES)
+    asked = iam.asked
+    with pytest.raises(Unavailable):
+        await iam.get()
+    assert (iam.asked, iam.answers.failed) == (asked, FAILURES)
+    assert iam.answers.trouble() == "it cannot be reached"
+
+
+async def test_after_the_pause_one_asks_and_finds_the_iam_back() -> None:
+    iam = Iam()
+    await iam.fails(FAILURES)
+    iam.now += PAUSE
+    iam.open.clear()
+    first = asyncio.create_task(iam.get("alice"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await iam.get("rita")
+    iam.open.set()
+    assert await first == YES
+    assert await iam.get("rita") == YES
+    assert iam.answers.trouble() == ""
+
+
+async def test_an_iam_that_is_still_away_after_the_pause_gets_another() -> None:
+    iam = Iam()
+    await iam.fails(FAILURES)
+    iam.now += PAUSE
+    await iam.fails()
+    asked = iam.asked
+    with pytest.raises(Unavailable):
+        await iam.get()
+    assert iam.asked == asked
+
+
+async def test_an_answer_that_does_not_come_is_none() -> None:
+    iam = Iam(Ages(yes=10, no=2, timeout=0.01))
+    iam.open.clear()
+    with pytest.raises(Unavailable):
+        await iam.get()
+    assert iam.answers.failed == 1
+
+
+async def test_a_queue_before_the_iam_is_no_sign_that_it_is_away() -> None:
+    """Whoever can send many tokens must not be able to open the breaker for all."""
+    iam = Iam(Ages(yes=10, no=2, timeout=0.02))
+    never = asyncio.Event()
+
+    async def hangs() -> str:
+        await never.wait()
+        return YES
+
+    many = [iam.answers.get(f"k{n}", hangs) for n in range(AT_ONCE + 50)]
+    outcomes = await asyncio.gather(*many, return_exceptions=True)
+    assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
+    assert iam.answers.asked <= AT_ONCE + FAILURES
+
+
+async def test_questions_under_way_are_given_up_at_the_end() -> None:
+    iam = Iam()
+    iam.open.clear()
+    waiting = asyncio.create_task(iam.get())
+    await asyncio.sleep(0)
+    await iam.answers.close()
+    assert (await asyncio.gather(waiting, return_exceptions=True))[0].__class__ is (
+        asyncio.CancelledError
+    )
+
+
+@pytest.mark.parametrize(
+    "ages",
+    [
+        {"yes": 0, "no": 0},
+        {"yes": 10, "no": 11},
+        {"yes": float("inf"), "no": 1},
+        {"yes": 10, "no": 1, "timeout": 0},
+        {"yes": 10, "no": 1, "grace": -1},
+        {"yes": 10, "no": 1, "grace": float("inf")},
+    ],
+)
+def test_ages_that_take_nothing_or_everything_for_true_are_refused(ages: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        Ages(**ages)
