@@ -243,6 +243,7 @@ def _issuer(settings: IssuerSettings) -> IssuerConfig:
         algorithms=settings.algorithms,
         discovery_url=settings.discovery_url,
         jwks_url=settings.jwks_url,
+        jwks_file=settings.jwks_file,
         ca_file=settings.ca_file,
         refresh_interval=settings.refresh_seconds,
         max_stale=settings.max_stale_seconds,

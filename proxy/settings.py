@@ -136,7 +136,8 @@ class IssuerSettings(_Section):
     itself. Where it is not reachable under that name, as an apiserver that
     calls itself `https://kubernetes.default.svc`, `discoveryUrl` is where that
     metadata lies; `jwksUrl` is where its keys lie, if its metadata names a place
-    that is not reachable from here.
+    that is not reachable from here. Where nothing of it is reachable, `jwksFile`
+    holds its keys, and is read again when it changes.
     """
 
     name: str
@@ -146,6 +147,7 @@ class IssuerSettings(_Section):
     algorithms: tuple[str, ...] = ("RS256", "ES256")
     discovery_url: str = ""
     jwks_url: str = ""
+    jwks_file: FilePath | None = None
     ca_file: FilePath | None = None
     claims: ClaimSettings = ClaimSettings()
     required_claims: dict[str, str] = {}
@@ -160,6 +162,14 @@ class IssuerSettings(_Section):
         """Validators see only what is given: a restriction that nothing would read."""
         if info.data.get("kind") == "kubernetes":
             raise ValueError("is for kind `oidc`: a cluster names its service accounts itself")
+        return value
+
+    @field_validator("jwks_file")
+    @classmethod
+    def _instead_of_urls(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        """A url beside it would look as if it were asked."""
+        if value is not None and (info.data.get("discovery_url") or info.data.get("jwks_url")):
+            raise ValueError("stands for discoveryUrl and jwksUrl: leave those out, or this")
         return value
 
 

@@ -39,6 +39,19 @@ def test_a_cluster_is_an_issuer_by_its_kind(tmp_path: Path) -> None:
     assert (cluster.jwks_url, cluster.ca_file) == ("https://10.0.0.1/k", tmp_path / "green.crt")
 
 
+@pytest.mark.parametrize("kind", ["oidc", "kubernetes"])
+def test_keys_may_lie_in_a_file_beside_the_settings(tmp_path: Path, kind: str) -> None:
+    assert load(tmp_path, kind=kind).jwks_file is None
+    assert load(tmp_path, kind=kind, jwksFile="green.jwks").jwks_file == tmp_path / "green.jwks"
+
+
+@pytest.mark.parametrize("field", ["discoveryUrl", "jwksUrl"])
+def test_keys_are_had_in_one_way(tmp_path: Path, field: str) -> None:
+    both = {"jwksFile": "green.jwks", field: "https://green/x"}
+    with pytest.raises(SettingsError, match=r"issuers\[0\]\.jwksFile: stands for discoveryUrl"):
+        load(tmp_path, **both)
+
+
 @pytest.mark.parametrize("kind", ["Kubernetes", "", "k8s", None, ["kubernetes"]])
 def test_another_kind_is_an_error(tmp_path: Path, kind: object) -> None:
     with pytest.raises(SettingsError, match=r"issuers\[0\]\.kind: "):

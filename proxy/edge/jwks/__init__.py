@@ -1,7 +1,8 @@
 """Who asks, told by signed tokens: the OIDC issuers, their keys, and what they signed.
 
 `jws` reads and checks one token, `keys` one key set; `discovery` fetches key
-sets, `freshness` decides when; `verifier` is the port that puts them together.
+sets and `keyfile` reads them, `freshness` decides when; `verifier` is the port
+that puts them together.
 Nothing a token says is believed before its signature holds, and no token is
 kept longer than its request.
 """

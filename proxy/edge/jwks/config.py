@@ -15,13 +15,15 @@ class IssuerConfig:
     """One issuer: what its tokens must say, and how its keys are had.
 
     `discovery_url` is where its metadata lies, if not below its own url, and
-    `jwks_url` is where its keys lie, if not where its metadata says.
+    `jwks_url` is where its keys lie, if not where its metadata says. With
+    `jwks_file` it is never asked: its keys are those in that file, and its url
+    is no more than a name.
     `ca_file` holds the PEM certificates that its servers are trusted by, instead
     of the system's. Times are in seconds: keys are fetched every
     `refresh_interval`, and no sooner than `cooldown` after a fetch that failed
-    or that an unknown key asked for; while they cannot be fetched, those at
-    hand are used until they are `max_stale` old. A fetch, metadata and keys
-    together, is given up after `fetch_timeout`.
+    or that an unknown key asked for; a file is also read when it changes. While
+    they cannot be had, those at hand are used until they are `max_stale` old. A
+    fetch, metadata and keys together, is given up after `fetch_timeout`.
 
     Raises:
         ValueError: the configuration could not work, or would not be safe.
@@ -31,6 +33,7 @@ class IssuerConfig:
     algorithms: tuple[str, ...] = ("RS256", "ES256")
     discovery_url: str = ""
     jwks_url: str = ""
+    jwks_file: Path | None = None
     ca_file: Path | None = None
     refresh_interval: float = 300
     max_stale: float = 3600
@@ -42,7 +45,9 @@ class IssuerConfig:
         # With a symmetric algorithm, whoever can verify can also sign; `none` is no signature.
         if not self.algorithms or not ALGORITHMS.issuperset(self.algorithms):
             raise ValueError(f"{issuer}: algorithms must be of {', '.join(sorted(ALGORITHMS))}")
-        if not is_https(self.metadata_url):
+        if self.jwks_file is not None and (self.discovery_url or self.jwks_url):
+            raise ValueError(f"{issuer}: keys are had by jwks_file or by a url, not by both")
+        if self.jwks_file is None and not is_https(self.metadata_url):
             raise ValueError(f"{issuer}: the url of its metadata must begin with `https://`")
         if self.jwks_url and not is_https(self.jwks_url):
             raise ValueError(f"{issuer}: the url of its keys must begin with `https://`")

@@ -16,6 +16,7 @@ from proxy.edge.jwks.discovery import FetchError, fetch_keys
 from proxy.edge.jwks.keys import KeySet
 
 Fetch: TypeAlias = Callable[[IssuerConfig], Awaitable[KeySet]]
+Rest: TypeAlias = Callable[[float], Awaitable[None]]
 Monotonic: TypeAlias = Callable[[], float]
 
 _log = logging.getLogger(__name__)
@@ -24,17 +25,26 @@ _log = logging.getLogger(__name__)
 class FreshKeys:
     """The keys of one issuer, as of now.
 
+    Between two fetches it rests for a number of seconds; `rest` may end early
+    when it knows that there is something new.
+
     INVARIANT: a `KeySet` is replaced only by one that differs, so whoever keeps
     the one it used can tell by identity whether that still is the current one.
     """
 
     def __init__(
-        self, config: IssuerConfig, *, monotonic: Monotonic, fetch: Fetch = fetch_keys
+        self,
+        config: IssuerConfig,
+        *,
+        monotonic: Monotonic,
+        fetch: Fetch = fetch_keys,
+        rest: Rest = asyncio.sleep,
     ) -> None:
         self.config = config
         self.fetched = 0
         self.failed = 0
         self._fetch = fetch
+        self._rest = rest
         self._monotonic = monotonic
         self._keys: KeySet | None = None
         self._fetched_at = -math.inf
@@ -87,7 +97,7 @@ class FreshKeys:
         while True:
             await asyncio.wait([self.begin()])
             pause = self.config.cooldown if self._failure else self.config.refresh_interval
-            await asyncio.sleep(pause)
+            await self._rest(pause)
 
     async def close(self) -> None:
         """Give up the fetch that is under way."""

@@ -19,6 +19,7 @@ from proxy.core.wire import RawRequest
 from proxy.edge.jwks import jws
 from proxy.edge.jwks.config import IssuerConfig
 from proxy.edge.jwks.freshness import FreshKeys, Monotonic
+from proxy.edge.jwks.keyfile import KeyFile
 from proxy.edge.jwks.keys import KeySet
 from proxy.ports import Caller, Clock
 
@@ -38,6 +39,13 @@ class _Verified:
     keys: KeySet
     identity: Identity
     weight: int
+
+
+def _fresh(config: IssuerConfig, monotonic: Monotonic) -> FreshKeys:
+    if config.jwks_file is None:
+        return FreshKeys(config, monotonic=monotonic)
+    file = KeyFile(config.jwks_file)
+    return FreshKeys(config, monotonic=monotonic, fetch=file.fetch, rest=file.rest)
 
 
 def _weight(entry: _Verified) -> int:
@@ -72,9 +80,7 @@ class TokenVerifier:
             raise ValueError("there must be issuers, each with a name and a url of its own")
         self.verifications: Counter[str] = Counter()
         self._clock = clock
-        self._issuers = {
-            config.rules.url: FreshKeys(config, monotonic=monotonic) for config in configs
-        }
+        self._issuers = {config.rules.url: _fresh(config, monotonic) for config in configs}
         self._cache: LRUCache[str, _Verified] = LRUCache(CACHE_SIZE, getsizeof=_weight)
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 

@@ -1,5 +1,6 @@
 """Which configurations of an issuer are refused."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,8 @@ RULES = IssuerRules(name="corp", url="https://iam/realms/a", audiences=("hostcla
         {"discovery_url": "https://[iam"},
         {"jwks_url": "http://iam/keys"},
         {"jwks_url": "https://user@iam/keys"},
+        {"jwks_file": Path("keys.json"), "jwks_url": "https://iam/keys"},
+        {"jwks_file": Path("keys.json"), "discovery_url": "https://iam/metadata"},
         {"cooldown": 0},
         {"cooldown": 400},
         {"refresh_interval": 4000},
@@ -43,6 +46,11 @@ def test_an_issuer_without_tls_is_refused() -> None:
     plain = IssuerRules(name="corp", url="http://iam/realms/a", audiences=("hostclaim-proxy",))
     with pytest.raises(ValueError, match="https"):
         IssuerConfig(rules=plain)
+
+
+def test_an_issuer_that_is_never_asked_may_call_itself_anything() -> None:
+    named = IssuerRules(name="green", url="green", audiences=("hostclaim-proxy",))
+    assert IssuerConfig(rules=named, jwks_file=Path("keys.json")).rules.url == "green"
 
 
 def test_only_asymmetric_algorithms_can_be_configured() -> None:
