@@ -91,7 +91,7 @@ async def test_tokens_are_verified_and_nobody_is_asked(file: Path, clock: Clock)
     verifier = TokenVerifier([config(file)], clock=clock, monotonic=clock)
     await verifier.start()
     try:
-        identity = await verifier.authenticate(asking(token(OLD)))
+        identity = (await verifier.authenticate(asking(token(OLD)))).identity
         assert (identity.issuer, identity.subject) == ("green", "alice")
         with pytest.raises(Unauthenticated):
             await verifier.authenticate(asking(token(NEW)))
