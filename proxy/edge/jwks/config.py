@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from proxy.core.identity import IssuerRules
 from proxy.edge.jwks.keys import ALGORITHMS
+from proxy.https import is_https
 
 _WELL_KNOWN = "/.well-known/openid-configuration"
 
@@ -67,12 +67,3 @@ class IssuerConfig:
     def metadata_url(self) -> str:
         """Where the issuer's metadata lies (OIDC Discovery 1.0, 4)."""
         return self.discovery_url or self.rules.url.removesuffix("/") + _WELL_KNOWN
-
-
-def is_https(url: str) -> bool:
-    """Whether a URL is fit for fetching keys: who answers it decides who everybody is."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from proxy.edge.jwks.config import IssuerConfig
-from proxy.edge.jwks.discovery import MAX_DOCUMENT, FetchError
+from proxy.edge.jwks.discovery import FetchError
 from proxy.edge.jwks.keys import KeySet, KeySetError, read_keys
+from proxy.https import MAX_DOCUMENT
 
 _Stamp: TypeAlias = tuple[int, int, int] | None
 

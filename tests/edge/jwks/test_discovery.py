@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from proxy.edge.jwks import discovery
+from proxy import https
 from proxy.edge.jwks.discovery import FetchError, fetch_keys
 from tests.edge.jwks.issuers import Issuer, SigningKey, running_issuer
 
@@ -110,7 +110,7 @@ async def _redirect(request: web.Request) -> web.Response:
 async def _huge(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse()
     await response.prepare(request)
-    for _ in range(discovery.MAX_DOCUMENT // 4096 + 1):
+    for _ in range(https.MAX_DOCUMENT // 4096 + 1):
         await response.write(b" " * 4096)
     return response
 

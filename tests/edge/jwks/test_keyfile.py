@@ -13,9 +13,10 @@ import pytest
 from proxy.core.errors import Unauthenticated
 from proxy.core.identity import IssuerRules
 from proxy.edge.jwks import IssuerConfig, TokenVerifier
-from proxy.edge.jwks.discovery import MAX_DOCUMENT, FetchError
+from proxy.edge.jwks.discovery import FetchError
 from proxy.edge.jwks.freshness import FreshKeys
 from proxy.edge.jwks.keyfile import KeyFile
+from proxy.https import MAX_DOCUMENT
 from tests.edge.jwks.issuers import AUDIENCE, NOW, Clock, SigningKey, asking, until
 
 # Nobody answers there: whatever works, works without asking.
