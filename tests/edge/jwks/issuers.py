@@ -139,7 +139,7 @@ async def running_issuer(folder: Path, name: str = "corp") -> AsyncIterator[Issu
     authority.cert_pem.write_to_path(ca_file)
     issuer = Issuer("", ca_file, name)
     app = web.Application()
-    app.router.add_get("/{path:.*}", issuer.answer)
+    app.router.add_route("*", "/{path:.*}", issuer.answer)
     server = TestServer(app, scheme="https")
     await server.start_server(ssl=context)
     issuer.url = f"https://127.0.0.1:{server.port}"
