@@ -3,15 +3,33 @@
 Exit codes: 0 for done, 1 for a failure, 2 for wrong usage or configuration.
 """
 
+from importlib import import_module
+
 import click
 
 from proxy import __version__
-from proxy.cli.demo import demo
-from proxy.cli.rbac import rbac
-from proxy.cli.serve import serve
+
+_COMMANDS = ("demo", "rbac", "serve")
+"""Each is a module here, and a command of its name in it."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """Imports a command when it is called: one that answers at once does not load the server."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"proxy.cli.{cmd_name}"), cmd_name)
+        return command
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="hostclaim-proxy")
 def main() -> None:
     """Let tenants lease Metal3 hosts in a cluster that is not theirs, and nothing else.
@@ -21,8 +39,3 @@ def main() -> None:
     Run it for your tenants:       hostclaim-proxy serve --config proxy.yaml
     Print the rights it needs:      hostclaim-proxy rbac --policies policies
     """  # noqa: D301 - click wants the character \b itself
-
-
-main.add_command(demo)
-main.add_command(rbac)
-main.add_command(serve)
