@@ -1,7 +1,8 @@
 """Who vouches for the demo's people: an OIDC issuer that looks like Keycloak.
 
 `accounts` says who exists, `keys` signs, `tokens` says what a token claims, `grants` decides
-who gets one, `server` puts it all behind TLS. Nothing here is fit for anything but a demo
+who gets one; `device` is for people who log in elsewhere, `assertions` for clients that
+sign; `server` puts it all behind TLS. Nothing here is fit for anything but a demo
 and tests: it will sign whatever a test asks it to.
 """
 

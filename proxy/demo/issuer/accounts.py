@@ -27,7 +27,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """An OAuth client. Without a secret it is a public one."""
+    """An OAuth client. Without a secret or a key it is a public one."""
 
     client_id: str
     secret: str | None = field(default=None, repr=False)
@@ -36,6 +36,15 @@ class Client:
     """Whether a person's password may be exchanged through this client."""
     groups: tuple[str, ...] = ()
     """Full paths of the groups that the service account is in."""
+    public_key: bytes | None = None
+    """In PEM, what the client signs with instead of telling a secret."""
+    device_grants: bool = False
+    """Whether a person may log in elsewhere, by a device code."""
+
+    @property
+    def is_public(self) -> bool:
+        """Whether anybody can be this client."""
+        return self.secret is None and self.public_key is None
 
     @property
     def account(self) -> Account:
@@ -73,6 +82,8 @@ class Realm:
     algorithm: Algorithm = "RS256"
     access_lifetime: timedelta = timedelta(minutes=5)
     refresh_lifetime: timedelta = timedelta(minutes=30)
+    device_interval: int = 1
+    """Seconds between two questions whether a person has logged in."""
 
     def __post_init__(self) -> None:
         names = [c.client_id for c in self.clients] + [p.username for p in self.people]
@@ -94,7 +105,7 @@ DEMO_REALM = Realm(
         Client("blue-capm3", "blue-secret", service_account=True, groups=("/tenants/blue",)),
         Client("red-capm3", "red-secret", service_account=True, groups=("/tenants/red",)),
         Client("auditor", "auditor-secret", service_account=True, groups=("/auditors",)),
-        Client("demo-cli", direct_grants=True),
+        Client("demo-cli", direct_grants=True, device_grants=True),
         Client("hostclaim-proxy", "proxy-secret"),
     ),
     people=(

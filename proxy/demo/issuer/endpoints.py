@@ -14,7 +14,10 @@ from urllib.parse import unquote_plus
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from proxy.demo.issuer import device
 from proxy.demo.issuer.accounts import Client, Realm
+from proxy.demo.issuer.assertions import Assertions
+from proxy.demo.issuer.device import DeviceLogins
 from proxy.demo.issuer.grants import Form, Grants, OAuthError
 from proxy.demo.issuer.keys import KeyRing
 
@@ -30,6 +33,7 @@ class Endpoint(StrEnum):
     INTROSPECTION = "/protocol/openid-connect/token/introspect"
     REVOCATION = "/protocol/openid-connect/revoke"
     LOGOUT = "/protocol/openid-connect/logout"
+    DEVICE = "/protocol/openid-connect/auth/device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Endpoints:
     issuer: str
     keys: KeyRing
     grants: Grants
+    assertions: Assertions
+    devices: DeviceLogins
     is_open: Callable[[Endpoint], bool]
 
     def application(self) -> web.Application:
@@ -57,6 +63,7 @@ class Endpoints:
             ("POST", Endpoint.INTROSPECTION, self._introspect),
             ("POST", Endpoint.REVOCATION, self._revoke),
             ("POST", Endpoint.LOGOUT, self._log_out),
+            ("POST", Endpoint.DEVICE, self._device),
         ):
             app.router.add_route(method, root + endpoint, self._guarded(endpoint, handler))
         return app
@@ -79,7 +86,8 @@ class Endpoints:
 
         RFC 8414 section 2: no `authorization_endpoint` where no grant type needs one.
         """
-        methods = ["client_secret_basic", "client_secret_post"]
+        methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+        known = ["client_credentials", "password", "refresh_token", device.GRANT]
         return web.json_response(
             {
                 "issuer": self.issuer,
@@ -88,12 +96,14 @@ class Endpoints:
                 "introspection_endpoint": self.issuer + Endpoint.INTROSPECTION,
                 "revocation_endpoint": self.issuer + Endpoint.REVOCATION,
                 "end_session_endpoint": self.issuer + Endpoint.LOGOUT,
-                "grant_types_supported": ["client_credentials", "password", "refresh_token"],
+                "device_authorization_endpoint": self.issuer + Endpoint.DEVICE,
+                "grant_types_supported": known,
                 "response_types_supported": ["none"],
                 "subject_types_supported": ["public"],
                 "scopes_supported": ["openid", "profile", "email"],
                 "id_token_signing_alg_values_supported": [self.realm.algorithm],
                 "token_endpoint_auth_methods_supported": methods,
+                "token_endpoint_auth_signing_alg_values_supported": ["RS256", "ES256"],
                 "introspection_endpoint_auth_methods_supported": methods,
                 "revocation_endpoint_auth_methods_supported": methods,
             }
@@ -104,7 +114,16 @@ class Endpoints:
 
     async def _token(self, request: web.Request) -> web.Response:
         client, form = await self._read(request)
-        return web.json_response(self.grants.grant(client, form), headers=_NOT_STORED)
+        if form.get("grant_type") == device.GRANT:
+            login = self.devices.redeem(client, _required(form, "device_code"))
+            answer = self.grants.log_in(client, *login)
+        else:
+            answer = self.grants.grant(client, form)
+        return web.json_response(answer, headers=_NOT_STORED)
+
+    async def _device(self, request: web.Request) -> web.Response:
+        client, form = await self._read(request)
+        return web.json_response(self.devices.begin(client, form), headers=_NOT_STORED)
 
     async def _introspect(self, request: web.Request) -> web.Response:
         client, form = await self._read(request)
@@ -124,6 +143,8 @@ class Endpoints:
     async def _read(self, request: web.Request) -> tuple[Client, Form]:
         fields = await request.post()
         form = {name: value for name, value in fields.items() if isinstance(value, str)}
+        if "client_assertion" in form:
+            return self.assertions.client(form), form
         client_id, secret = _client_credentials(request.headers.get("Authorization"), form)
         return self.grants.authenticate(client_id, secret), form
 

@@ -11,7 +11,7 @@ from typing import Any
 import jwt
 
 from proxy.demo.issuer import tokens
-from proxy.demo.issuer.accounts import Account, Client, Realm
+from proxy.demo.issuer.accounts import Account, Client, Person, Realm
 from proxy.demo.issuer.keys import KeyRing, sign
 from proxy.demo.issuer.tokens import Claims, Issue, Session
 
@@ -53,6 +53,7 @@ class Grants:
         client = self._realm.client(client_id)
         if (
             client is None
+            or client.public_key is not None
             or client.account in self._disabled
             or not _same(client.secret or "", secret or "")
         ):
@@ -73,13 +74,20 @@ class Grants:
             case _:
                 raise OAuthError(400, "unsupported_grant_type", "Unsupported grant_type")
 
+    def log_in(self, client: Client, person: Person, form: Form) -> dict[str, Any]:
+        """Tokens for a person who has shown elsewhere who they are."""
+        if person.account in self._disabled:
+            raise OAuthError(400, "invalid_grant", "Account disabled")
+        session = self._begin(person.account, client)
+        return self._answer_with_refresh(self._issue(session, _scope(form)))
+
     def introspect(self, client: Client, token: str) -> dict[str, Any]:
         """Say whether a token still counts (RFC 7662).
 
         Raises:
             OAuthError: a public client asks.
         """
-        if client.secret is None:
+        if client.is_public:
             raise OAuthError(403, "invalid_request", "Client not allowed.")
         claims = self._live(token)
         if claims is None:
@@ -131,7 +139,7 @@ class Grants:
         return sign(claims, {"alg": key.algorithm, "typ": "JWT", "kid": key.kid}, key)
 
     def _client_credentials(self, client: Client, form: Form) -> dict[str, Any]:
-        if client.secret is None or not client.service_account:
+        if client.is_public or not client.service_account:
             raise OAuthError(
                 401, "unauthorized_client", "Client not enabled to retrieve service account"
             )
@@ -147,10 +155,7 @@ class Grants:
         person = self._realm.person(form.get("username", ""))
         if person is None or not _same(person.password, form.get("password", "")):
             raise OAuthError(401, "invalid_grant", "Invalid user credentials")
-        if person.account in self._disabled:
-            raise OAuthError(400, "invalid_grant", "Account disabled")
-        session = self._begin(person.account, client)
-        return self._answer_with_refresh(self._issue(session, _scope(form)))
+        return self.log_in(client, person, form)
 
     def _refresh(self, client: Client, form: Form) -> dict[str, Any]:
         claims = self._refresh_claims(client, form.get("refresh_token", ""))

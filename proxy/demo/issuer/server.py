@@ -16,6 +16,8 @@ import trustme
 from aiohttp import web
 
 from proxy.demo.issuer.accounts import DEMO_REALM, Realm
+from proxy.demo.issuer.assertions import Assertions
+from proxy.demo.issuer.device import DeviceLogins
 from proxy.demo.issuer.endpoints import Endpoint, Endpoints
 from proxy.demo.issuer.grants import Grants
 from proxy.demo.issuer.keys import KeyRing, SigningKey, sign
@@ -52,6 +54,8 @@ class EmbeddedIssuer:
         self._keys = KeyRing(realm.algorithm)
         self._tls = _server_tls(self.ca_file)
         self._running_grants: Grants | None = None
+        self._assertions: Assertions
+        self._devices: DeviceLogins
         self._runner: web.AppRunner | None = None
         self._outage: Outage | None = None
 
@@ -68,7 +72,17 @@ class EmbeddedIssuer:
         self._port = listener.getsockname()[1]
         if self._running_grants is None:
             self._running_grants = Grants(self.realm, self.url, self._keys, self._clock)
-        endpoints = Endpoints(self.realm, self.url, self._keys, self._grants, self._is_open)
+            self._assertions = Assertions(self.realm, self.url, self._clock)
+            self._devices = DeviceLogins(self.url, self.realm.device_interval, self._clock)
+        endpoints = Endpoints(
+            self.realm,
+            self.url,
+            self._keys,
+            self._grants,
+            self._assertions,
+            self._devices,
+            self._is_open,
+        )
         self._runner = web.AppRunner(endpoints.application(), access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         await web.SockSite(self._runner, listener, ssl_context=self._tls).start()
@@ -154,6 +168,25 @@ class EmbeddedIssuer:
     def end_sessions(self, name: str) -> None:
         """Log a person or client out everywhere."""
         self._grants.end_sessions(name)
+
+    def approve(self, user_code: str, username: str) -> None:
+        """Have a person log in whom a program waits for, by the code it showed (RFC 8628).
+
+        Raises:
+            KeyError: nobody waits with this code, or the realm knows no such person.
+        """
+        person = self.realm.person(username)
+        if person is None:
+            raise KeyError(f"nobody in realm `{self.realm.name}` is called `{username}`")
+        self._devices.approve(user_code, person)
+
+    def deny(self, user_code: str) -> None:
+        """Have whoever a program waits for say no.
+
+        Raises:
+            KeyError: nobody waits with this code.
+        """
+        self._devices.deny(user_code)
 
     @property
     def _grants(self) -> Grants:

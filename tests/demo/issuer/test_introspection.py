@@ -1,23 +1,15 @@
 """Which tokens still count, as the realm sees it."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from proxy.demo.issuer import DEMO_REALM, EmbeddedIssuer, Endpoint
 from tests.demo.issuer.calling import INTROSPECTOR, Caller
+from tests.demo.issuer.clocks import Clock
 
 CLI = {"client_id": "demo-cli"}
-
-
-@dataclass(slots=True)
-class Clock:
-    now: float = 1_700_000_000
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
