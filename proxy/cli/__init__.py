@@ -9,7 +9,7 @@ import click
 
 from proxy import __version__
 
-_COMMANDS = ("demo", "rbac", "serve")
+_COMMANDS = ("demo", "rbac", "serve", "token")
 """Each is a module here, and a command of its name in it."""
 
 
@@ -38,4 +38,5 @@ def main() -> None:
     See it work on this machine:   hostclaim-proxy demo --dir demo
     Run it for your tenants:       hostclaim-proxy serve --config proxy.yaml
     Print the rights it needs:      hostclaim-proxy rbac --policies policies
+    Be kubectl's credential plugin: hostclaim-proxy token --help
     """  # noqa: D301 - click wants the character \b itself

@@ -15,6 +15,8 @@ from typing import Any
 
 import aiohttp
 import trustme
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
 
 from proxy.demo.process import ServerProcess, start_on_free_port
 
@@ -75,7 +77,12 @@ class Keycloak:
         self.client_secrets: Mapping[str, str] = {
             client["clientId"]: secrets.token_urlsafe()
             for client in realm["clients"]
-            if not client.get("publicClient")
+            if not client.get("publicClient") and not _signs(client)
+        }
+        self.client_keys: Mapping[str, rsa.RSAPrivateKey] = {
+            client["clientId"]: rsa.generate_private_key(public_exponent=65537, key_size=2048)
+            for client in realm["clients"]
+            if _signs(client)
         }
         self.passwords: Mapping[str, str] = {
             user["username"]: secrets.token_urlsafe()
@@ -246,6 +253,8 @@ class Keycloak:
         for client in realm["clients"]:
             if client["clientId"] in self.client_secrets:
                 client["secret"] = self.client_secrets[client["clientId"]]
+            if client["clientId"] in self.client_keys:
+                client["attributes"] = _with_key(self.client_keys[client["clientId"]])
         for user in realm["users"]:
             if user["username"] in self.passwords:
                 password = self.passwords[user["username"]]
@@ -258,6 +267,18 @@ class Keycloak:
         ca.cert_pem.write_to_path(self.ca_file)
         leaf.private_key_pem.write_to_path(self._directory / "keycloak.key")
         leaf.cert_chain_pems[0].write_to_path(self._directory / "keycloak.crt")
+
+
+def _signs(client: Mapping[str, Any]) -> bool:
+    """Whether a client shows who it is by a key (`private_key_jwt`)."""
+    return client.get("clientAuthenticatorType") == "client-jwt"
+
+
+def _with_key(key: rsa.RSAPrivateKey) -> Mapping[str, str]:
+    """Where Keycloak looks for a client's public key."""
+    jwk = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"use": "sig", "alg": "RS256"}
+    jwk = {name: value for name, value in jwk.items() if name != "key_ops"}
+    return {"use.jwks.string": "true", "jwks.string": json.dumps({"keys": [jwk]})}
 
 
 def _url(port: int) -> str:
