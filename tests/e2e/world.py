@@ -19,20 +19,27 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import yaml
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from proxy.demo import files, stack
 from proxy.demo.access import Cluster, ClusterAccess
 from proxy.demo.cluster import EmbeddedCluster
 from proxy.demo.envtest import RealCluster
 from proxy.demo.hosts import HostController
-from proxy.demo.issuer import EmbeddedIssuer
+from proxy.demo.issuer import DEMO_REALM, Client, EmbeddedIssuer, Endpoint
 from tests.real import admission, crds, gate
-from tests.real.keycloak import Keycloak, private_copy
+from tests.real.keycloak import PEOPLES_CLIENT, Keycloak, private_copy
 from tests.real.parts import KEYCLOAK
 
 PATIENCE = 30.0
@@ -42,6 +49,9 @@ RENEWED = 120.0
 """Seconds for which a token is used; an issuer's live for five minutes."""
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "example"
+
+SIGNER = "blue-signer"
+"""A client of tenant blue that signs instead of telling a secret."""
 
 T = TypeVar("T")
 
@@ -63,12 +73,39 @@ class Iam(Protocol):
         """Real tokens of this issuer that are no access tokens for the proxy, by what they are."""
         ...
 
+    @property
+    def peoples_client(self) -> str:
+        """The public client by which people log in."""
+        ...
+
+    def secret(self, client: str) -> str:
+        """What a client shares with the IAM."""
+        ...
+
+    def key(self, client: str) -> bytes:
+        """What a client signs with, in PEM."""
+        ...
+
+    async def token_requests(self, client: str) -> int:
+        """How many tokens a client's service account was given; or more than that."""
+        ...
+
+    async def approve(self, page: str, username: str) -> None:
+        """Have a person log in at the page that a device code came with."""
+        ...
+
 
 class EmbeddedIam:
-    """The demo's issuer."""
+    """The demo's issuer, with one client more, who signs."""
 
-    def __init__(self, issuer: EmbeddedIssuer) -> None:
-        self.issuer = issuer
+    def __init__(self, directory: Path) -> None:
+        self.signing = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        public = self.signing.public_key().public_bytes(
+            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+        )
+        signer = Client(SIGNER, service_account=True, groups=("/tenants/blue",), public_key=public)
+        realm = replace(DEMO_REALM, clients=(*DEMO_REALM.clients, signer))
+        self.issuer = EmbeddedIssuer(directory, realm=realm)
 
     @property
     def url(self) -> str:
@@ -84,6 +121,26 @@ class EmbeddedIam:
     async def wrong_tokens(self, name: str) -> Mapping[str, str]:
         claims = self.issuer.claims_for(name)
         return {kind: self.issuer.mint({**claims, "typ": kind}) for kind in ("Refresh", "ID")}
+
+    peoples_client = "demo-cli"
+
+    def secret(self, client: str) -> str:
+        found = self.issuer.realm.client(client)
+        assert found is not None
+        assert found.secret is not None
+        return found.secret
+
+    def key(self, client: str) -> bytes:
+        assert client == SIGNER
+        return pem(self.signing)
+
+    async def token_requests(self, client: str) -> int:
+        """Of all clients; during a test, there is no other."""
+        assert client
+        return self.issuer.requests[Endpoint.TOKEN]
+
+    async def approve(self, page: str, username: str) -> None:
+        self.issuer.approve(page.rpartition("user_code=")[2], username)
 
 
 class KeycloakIam:
@@ -108,6 +165,20 @@ class KeycloakIam:
     async def wrong_tokens(self, name: str) -> Mapping[str, str]:
         tokens = await self.keycloak.tokens_of_person(name)
         return {k: t for k, t in (("Refresh", tokens.refresh), ("ID", tokens.id)) if t}
+
+    peoples_client = PEOPLES_CLIENT
+
+    def secret(self, client: str) -> str:
+        return self.keycloak.client_secrets[client]
+
+    def key(self, client: str) -> bytes:
+        return pem(self.keycloak.client_keys[client])
+
+    async def token_requests(self, client: str) -> int:
+        return await self.keycloak.logins_of_client(client)
+
+    async def approve(self, page: str, username: str) -> None:
+        await self.keycloak.approve(page, username)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +262,10 @@ class World:
             self._stack.push_async_callback(keycloak.stop)
             await keycloak.start()
             return KeycloakIam(keycloak)
-        issuer = EmbeddedIssuer(self.directory)
-        self._stack.push_async_callback(issuer.stop)
-        await issuer.start()
-        return EmbeddedIam(issuer)
+        iam = EmbeddedIam(self.directory)
+        self._stack.push_async_callback(iam.issuer.stop)
+        await iam.issuer.start()
+        return iam
 
     def token(self, name: str) -> str:
         """An access token for the proxy, of a client's service account or a person."""
@@ -341,6 +412,11 @@ def eventually(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) 
     while not holds():
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain for {what}"
         time.sleep(0.02)
+
+
+def pem(key: rsa.RSAPrivateKey) -> bytes:
+    """A private key as a client keeps it."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def deployed_rights() -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from proxy.demo.process import ServerProcess, start_on_free_port
+from tests.real import browser
 
 REALM_FILE = Path(__file__).with_name("realm.json")
 PEOPLES_CLIENT = "kubectl"
@@ -145,6 +146,16 @@ class Keycloak:
                 "password": self.passwords[username],
             },
         )
+
+    async def logins_of_client(self, client: str) -> int:
+        """How often a client's service account was given a token."""
+        query = f"type=CLIENT_LOGIN&client={client}&max=1000"
+        return len(await self.admin("GET", f"/realms/{self._realm}/events?{query}"))
+
+    async def approve(self, page: str, username: str) -> None:
+        """Log a person in, in a browser, at the page that a device code came with."""
+        tls = ssl.create_default_context(cafile=self.ca_file)
+        await browser.approve(page, username, self.passwords[username], tls)
 
     async def set_enabled(self, username: str, *, enabled: bool) -> None:
         """Let a person log in, or no longer."""
