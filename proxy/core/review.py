@@ -4,7 +4,7 @@ The same `authorize` that decides requests answers them, so `kubectl auth
 can-i` cannot say one thing while the proxy does another.
 """
 
-from typing import assert_never
+from typing import Final, assert_never
 
 from proxy.core import attributes, body, media, narrowing, protobuf
 from proxy.core.attributes import (
@@ -22,6 +22,15 @@ from proxy.core.identity import Identity
 from proxy.core.narrowing import Call
 from proxy.core.policy import RuleSet
 from proxy.core.wire import Reply
+
+ISSUER: Final = "hostclaim-proxy.metal3.io/issuer"
+"""What every identity has in its `extra`; no apiserver says that of anybody by itself."""
+
+NAMESPACES: Final = "hostclaim-proxy.metal3.io/namespaces"
+"""Names and patterns of the caller's namespaces, in the `extra` of a SelfSubjectReview."""
+
+# A claim may list thousands; beyond this the rest is a number.
+_NAMED: Final = 100
 
 _API_VERSIONS = {
     Review.ACCESS: ("authorization.k8s.io/v1", "SelfSubjectAccessReview"),
@@ -48,7 +57,7 @@ def answer(call: Call, request: ReviewRequest, rules: RuleSet) -> Reply:
         case Review.RULES:
             status = _rules(identity, spec, rules)
         case Review.SUBJECT:
-            status = {"userInfo": user_info(identity)}
+            status = {"userInfo": _with_namespaces(user_info(identity), rules)}
         case _:
             assert_never(request.review)
     found = {"kind": kind, "apiVersion": api_version, "metadata": {}, "status": status}
@@ -72,12 +81,21 @@ def _read(call: Call, api_version: str, kind: str) -> Object:
 def user_info(identity: Identity) -> Object:
     """An identity as `UserInfo` of authentication.k8s.io/v1; also what audit records show."""
     extra = {
-        "hostclaim-proxy.metal3.io/issuer": [identity.issuer],
+        ISSUER: [identity.issuer],
         "hostclaim-proxy.metal3.io/subject": [identity.subject],
     }
     if identity.client:
         extra["hostclaim-proxy.metal3.io/client"] = [identity.client]
     return {"username": identity.display, "groups": list(identity.groups), "extra": extra}
+
+
+def _with_namespaces(info: Object, rules: RuleSet) -> Object:
+    """Nobody can list namespaces here, so `auth whoami` says which ones are theirs."""
+    granted = rules.namespaces()
+    named = list(granted[:_NAMED])
+    if len(granted) > _NAMED:
+        named.append(f"and {len(granted) - _NAMED} more")
+    return info | {"extra": info["extra"] | {NAMESPACES: named}}
 
 
 def _access(identity: Identity, spec: Object, rules: RuleSet) -> Object:

@@ -199,9 +199,34 @@ def test_whoami_is_the_identity_as_it_was_verified() -> None:
         "extra": {
             "hostclaim-proxy.metal3.io/issuer": ["corp"],
             "hostclaim-proxy.metal3.io/subject": ["f3b1"],
+            "hostclaim-proxy.metal3.io/namespaces": ["blue"],
         },
     }
     assert "spec" not in found
+
+
+@pytest.mark.parametrize(
+    ("granted", "told"),
+    [
+        ((), []),
+        (("red", "blue-*"), ["blue-*", "red"]),
+        (
+            tuple(f"n-{i:03}" for i in range(103)),
+            [*(f"n-{i:03}" for i in range(100)), "and 3 more"],
+        ),
+    ],
+)
+def test_whoami_names_the_namespaces_that_are_granted(
+    granted: tuple[str, ...], told: list[str]
+) -> None:
+    info = ask(Review.SUBJECT, None, RuleSet([rule(namespaces=granted)]))["status"]["userInfo"]
+    assert info["extra"][review.NAMESPACES] == told
+
+
+def test_whoami_names_no_namespace_in_which_all_is_denied() -> None:
+    rules = RuleSet([rule(namespaces=("blue", "red")), rule(effect=Effect.DENY)])
+    info = ask(Review.SUBJECT, None, rules)["status"]["userInfo"]
+    assert info["extra"][review.NAMESPACES] == ["red"]
 
 
 def test_whoami_names_the_client_if_there_is_one() -> None:

@@ -60,6 +60,7 @@ def test_everybody_is_told_who_they_are(blue: Kubectl) -> None:
     told = json.loads(blue.does("auth whoami -o json"))["status"]["userInfo"]
     assert told["username"] == "corp:service-account-blue-capm3"
     assert told["groups"] == ["/tenants/blue"]
+    assert told["extra"]["hostclaim-proxy.metal3.io/namespaces"] == ["blue-dev", "blue-prod"]
 
 
 def test_nobody_asks_as_somebody_else(blue: Kubectl) -> None:
