@@ -15,6 +15,9 @@ from proxy.core.attributes import is_namespace
 COMMAND: Final = "hostclaim-proxy"
 """The exec plugin, as it is found in the PATH."""
 
+EXEC_API_VERSION: Final = "client.authentication.k8s.io/v1"
+"""What a plugin is asked for, and has to print: its ExecCredential."""
+
 _INSTALL_HINT: Final = (
     "The plugin that logs you in is missing. Install the package hostclaim-proxy"
     " (Python 3.11 or newer), and have its command in the PATH."
@@ -129,7 +132,7 @@ def _user(login: Login) -> dict[str, Any]:
 
 def _exec(login: ExecLogin) -> dict[str, Any]:
     return {
-        "apiVersion": "client.authentication.k8s.io/v1",
+        "apiVersion": EXEC_API_VERSION,
         "command": login.command,
         "args": list(login.args),
         "env": [{"name": name, "value": value} for name, value in login.env.items()],
