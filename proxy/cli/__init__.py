@@ -9,7 +9,7 @@ import click
 
 from proxy import __version__
 
-_COMMANDS = ("demo", "rbac", "serve", "token")
+_COMMANDS = ("demo", "kubeconfig", "rbac", "serve", "token")
 """Each is a module here, and a command of its name in it."""
 
 
@@ -38,5 +38,6 @@ def main() -> None:
     See it work on this machine:   hostclaim-proxy demo --dir demo
     Run it for your tenants:       hostclaim-proxy serve --config proxy.yaml
     Print the rights it needs:      hostclaim-proxy rbac --policies policies
+    Make a tenant's way in:         hostclaim-proxy kubeconfig --server https://...
     Be kubectl's credential plugin: hostclaim-proxy token --help
     """  # noqa: D301 - click wants the character \b itself
