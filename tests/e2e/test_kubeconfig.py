@@ -1,38 +1,14 @@
 """A kubeconfig that the command makes works for kubectl, and the check says when it does not."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from proxy.demo import files
-from tests.e2e.serving import command
+from tests.e2e.kubeconfigs import make, run
 from tests.e2e.world import World
-
-CompletedProcess = subprocess.CompletedProcess[str]
-
-
-def run(*arguments: object, stdin: str = "") -> CompletedProcess:
-    """`hostclaim-proxy kubeconfig`, in a process of its own."""
-    return subprocess.run(
-        [command(), "kubeconfig", *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-
-
-def make(world: World, name: str, *login: object, namespace: str = "blue-dev") -> CompletedProcess:
-    """Make and check a kubeconfig that `world.kubectl` knows by this name."""
-    return run(
-        *("--server", world.proxy.url, "--ca-file", world.directory / "proxy-ca.crt"),
-        *("--namespace", namespace, "--name", name, *login, "--check"),
-        *("-o", world.directory / f"{name}.kubeconfig", "--force"),
-    )
 
 
 def check(world: World, name: str) -> Any:
@@ -51,7 +27,7 @@ def token_file(world: World) -> Path:
 
 
 def test_a_kubeconfig_by_token_file_works_for_kubectl(world: World, token_file: Path) -> None:
-    made = make(world, "by-file", "--token-file", token_file)
+    made = make(world.proxy, "by-file", "--token-file", token_file)
     assert (made.returncode, made.stdout) == (0, ""), made.stderr
     assert "identity     ok: you are `corp:service-account-blue-capm3`" in made.stderr
     listed = world.kubectl("by-file", "get", "hostclaims", "-o", "name")
@@ -63,14 +39,14 @@ def test_a_kubeconfig_by_token_file_works_for_kubectl(world: World, token_file: 
 def test_a_kubeconfig_with_the_token_in_it_works_for_kubectl(
     world: World, token_file: Path
 ) -> None:
-    made = make(world, "by-token", "--embed-token", token_file)
+    made = make(world.proxy, "by-token", "--embed-token", token_file)
     assert made.returncode == 0, made.stderr
     assert made.stderr.startswith("warning: the token itself is in the kubeconfig")
     assert world.kubectl("by-token", "auth", "whoami").returncode == 0
 
 
 def test_the_check_says_who_and_what_and_where(world: World, token_file: Path) -> None:
-    make(world, "by-file", "--token-file", token_file)
+    make(world.proxy, "by-file", "--token-file", token_file)
     found = check(world, "by-file")
     assert found["usable"]
     assert found["identity"]["username"] == "corp:service-account-blue-capm3"
@@ -85,7 +61,7 @@ def test_the_check_says_who_and_what_and_where(world: World, token_file: Path) -
 def test_a_namespace_that_is_not_theirs_is_told_with_those_that_are(
     world: World, token_file: Path
 ) -> None:
-    made = make(world, "astray", "--token-file", token_file, namespace="red")
+    made = make(world.proxy, "astray", "--token-file", token_file, namespace="red")
     assert made.returncode == 1
     told = "access       FAILED: no policy grants you hostclaims in the context's `red`"
     assert f"{told}; your namespaces are blue-dev, blue-prod" in made.stderr
@@ -94,7 +70,7 @@ def test_a_namespace_that_is_not_theirs_is_told_with_those_that_are(
 def test_a_token_that_the_proxy_refuses_is_told_with_the_reason(
     world: World, token_file: Path
 ) -> None:
-    make(world, "by-file", "--token-file", token_file)
+    make(world.proxy, "by-file", "--token-file", token_file)
     for wrong in (*world.run(world.iam.wrong_tokens("alice")).values(), "opaque"):
         files.write(token_file, wrong)
         *_, last = check(world, "by-file")["steps"]
