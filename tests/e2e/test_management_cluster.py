@@ -26,7 +26,7 @@ from proxy.demo.provision import PROXY_ACCOUNT, PROXY_NAMESPACE, Admin
 from proxy.demo.tour import CLAIM, USER_DATA
 from tests.e2e.kubeconfigs import make
 from tests.e2e.serving import Settings, another
-from tests.e2e.world import EmbeddedIam, Iam, Response, ServedProxy, World, eventually
+from tests.e2e.world import Iam, Response, ServedProxy, World, eventually
 from tests.real import gate
 
 EXAMPLE = Path(__file__).parents[2] / "policies" / "management-cluster.yaml"
@@ -59,8 +59,19 @@ class ManagementCluster(Protocol):
         ...
 
 
-class EmbeddedManagementCluster(EmbeddedIam):
+@dataclass(frozen=True)
+class EmbeddedManagementCluster:
     """An issuer that signs what an apiserver would; nobody has made its accounts."""
+
+    issuer: EmbeddedIssuer
+
+    @property
+    def url(self) -> str:
+        return self.issuer.url
+
+    @property
+    def ca_file(self) -> Path:
+        return self.issuer.ca_file
 
     def token(self, account: str, *, audience: str = AUDIENCE) -> str:
         now = int(time.time())
