@@ -1,6 +1,7 @@
 """What is asked: a target is in the grammar, byte for byte, or it is refused."""
 
 import string
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from proxy.core import attributes
 from proxy.core.attributes import (
     ALLOWED_PARAMETERS,
+    HARDWAREDATA,
     HOSTCLAIMS,
     OPT_IN,
     SECRETS,
@@ -336,6 +338,39 @@ def test_a_status_cannot_be_deleted() -> None:
         parse("DELETE", f"{CLAIMS}/a/status")
 
 
+LETTERS: Final = frozenset(string.ascii_letters)
+DIGITS: Final = frozenset(string.digits)
+LOWER: Final = frozenset(string.ascii_lowercase) | DIGITS
+
+
+def characters(fit: Callable[[str], bool]) -> set[str]:
+    """Which of the characters of one byte fit, and of some that look or fold like one."""
+    return {char for char in [*map(chr, range(256)), *"\u017f\u212a\u0660\uff10"] if fit(char)}
+
+
+@pytest.mark.parametrize(
+    "fits",
+    [
+        attributes.is_namespace,
+        attributes.is_name,
+        lambda part: attributes.is_name(f"b.{part}"),
+        lambda part: attributes.is_name(f"{part}.b"),
+    ],
+)
+def test_each_part_of_a_name_begins_and_ends_with_a_letter_or_digit(
+    fits: Callable[[str], bool],
+) -> None:
+    assert characters(fits) == LOWER
+    assert characters(lambda char: fits(f"{char}a")) == LOWER
+    assert characters(lambda char: fits(f"a{char}")) == LOWER
+    assert characters(lambda char: fits(f"a{char}a")) - {"."} == LOWER | {"-"}
+
+
+def test_what_is_empty_is_no_name() -> None:
+    assert not attributes.is_name("")
+    assert not attributes.is_namespace("")
+
+
 def test_the_longest_names_of_kubernetes_are_names() -> None:
     assert attributes.is_name("a" * 253)
     assert attributes.is_namespace("a" * 63)
@@ -363,6 +398,20 @@ def test_a_patch_has_a_type_that_its_resource_has(served: Resource, patch_type: 
 def test_a_patch_of_no_known_type_is_refused(media: str) -> None:
     with pytest.raises(UnsupportedMediaType):
         parse("PATCH", SECRET_PATH, ("Content-Type", media))
+
+
+def test_the_types_of_a_patch_are_those_of_kubernetes() -> None:
+    # apimachinery, `types/patch.go`.
+    of_any = {
+        "application/json-patch+json": PatchType.JSON,
+        "application/merge-patch+json": PatchType.MERGE,
+        "application/apply-patch+yaml": PatchType.APPLY,
+    }
+    strategic = {"application/strategic-merge-patch+json": PatchType.STRATEGIC}
+    assert {str(patch_type): patch_type for patch_type in PatchType} == of_any | strategic
+    for custom in (HOSTCLAIMS, HARDWAREDATA):
+        assert custom.patch_types == set(of_any.values())
+    assert SECRETS.patch_types == set(PatchType)
 
 
 def test_a_patch_of_two_types_is_refused() -> None:
@@ -398,6 +447,32 @@ def test_a_patch_of_two_types_is_refused() -> None:
 def test_a_value_is_read_as_go_reads_it(raw: str, read: str) -> None:
     info = parse("GET", f"{CLAIMS}?limit=1&labelSelector={raw}")
     assert attributes.parameter(info, "labelSelector") == read
+
+
+def is_read(target: str) -> bool:
+    """Whether a target is in the grammar, be it served or not."""
+    try:
+        parse("GET", target)
+    except BadRequest:
+        return False
+    except Forbidden:
+        return True
+    return True
+
+
+def test_a_target_is_made_of_characters_that_all_readers_read_alike() -> None:
+    plain = LETTERS | DIGITS | set("-._~:@/")
+    query = f"{CLAIMS}?labelSelector="
+    assert characters(lambda char: is_read(f"/a{char}a")) == plain
+    assert characters(lambda char: is_read(f"{query}{char}")) == plain | set("+!$'()*,?=")
+    assert characters(lambda char: is_read(f"{query}%4{char}")) == set(string.hexdigits)
+    assert characters(lambda char: is_read(f"{query}%{char}1")) == set("01234567")  # of ASCII
+
+
+def test_numbers_and_flags_are_plain_ones() -> None:
+    assert characters(lambda char: is_read(f"{CLAIMS}?limit={char}")) == DIGITS
+    assert characters(lambda char: is_read(f"{CLAIMS}?watch={char}")) == LETTERS | DIGITS
+    assert is_read(f"{CLAIMS}?limit={'9' * 18}")
 
 
 @given(texts)
@@ -462,6 +537,8 @@ def test_a_parameter_given_twice_is_refused(query: str) -> None:
         ("PUT", f"{CLAIMS}/a?force=true"),
         ("DELETE", f"{CLAIMS}/a?labelSelector=a"),
         ("DELETE", f"{CLAIMS}?watch=1"),
+        ("DELETE", f"{CLAIMS}?allowWatchBookmarks=true"),
+        ("DELETE", f"{CLAIMS}?includeObject=Object"),
         ("DELETE", f"{CLAIMS}?ignoreStoreReadErrorWithClusterBreakingPotential=true"),
         ("GET", "/api/v1?watch=1"),
         ("POST", f"{Review.ACCESS.value}?watch=1"),
@@ -473,9 +550,11 @@ def test_a_parameter_that_a_verb_does_not_have_is_refused(method: str, target: s
 
 
 @pytest.mark.parametrize("value", ["-1", "", "x", "1.5", "1e3", "0x1", "%2B1", "1" * 19, "%D9%A1"])
-def test_a_number_that_is_none_is_refused(value: str) -> None:
+@pytest.mark.parametrize("key", sorted(NUMBERS))
+def test_a_number_that_is_none_is_refused(key: str, value: str) -> None:
+    method = "DELETE" if key == "gracePeriodSeconds" else "GET"
     with pytest.raises(BadRequest, match="must be a number"):
-        parse("GET", f"{CLAIMS}?limit={value}")
+        parse(method, f"{CLAIMS}?{key}={value}")
 
 
 @pytest.mark.parametrize(
@@ -500,10 +579,22 @@ def test_watch_is_read_as_the_apiserver_reads_it(value: str, verb: Verb) -> None
 
 
 @pytest.mark.parametrize("value", ["fal%C5%BFe", "false%00", "+false", "%EF%BC%90", "a,b"])
-def test_a_flag_that_two_readers_may_read_differently_is_refused(value: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("GET", f"{CLAIMS}?watch"),
+        ("GET", f"{CLAIMS}?allowWatchBookmarks"),
+        ("GET", f"{CLAIMS}?sendInitialEvents"),
+        ("DELETE", f"{CLAIMS}/a?orphanDependents"),
+        ("PATCH", f"{CLAIMS}/a?force"),
+    ],
+)
+def test_a_flag_that_two_readers_may_read_differently_is_refused(
+    method: str, target: str, value: str
+) -> None:
     # Go's EqualFold takes a long s for an s; Python's lower() does not.
     with pytest.raises(BadRequest, match="must be true or false"):
-        parse("GET", f"{CLAIMS}?watch={value}")
+        parse(method, f"{target}={value}", MERGE)
 
 
 def test_a_parameter_is_set_in_its_place() -> None:
