@@ -104,11 +104,18 @@ def test_an_apply_needs_patch_and_create(target: str, missing: Verb) -> None:
     assert isinstance(decide("PATCH", target, rule(), denial, header=APPLY), Deny)
 
 
+def test_of_several_rules_that_grant_it_the_first_is_named() -> None:
+    decision = decide("GET", CLAIMS, rule(), rule(line=9))
+    assert isinstance(decision, Allow)
+    assert decision.rules == (rule(),)
+
+
 def test_an_apply_names_each_rule_that_made_it_once() -> None:
     patch, create = rule(("hostclaims", Verb.PATCH)), rule(("hostclaims", Verb.CREATE), line=9)
     decision = decide("PATCH", f"{CLAIMS}/a", patch, create, header=APPLY)
     assert isinstance(decision, Allow)
     assert decision.rules == (patch, create)
+    assert decision.reason == "blue.yaml:8 blue spec.allow[0]; blue.yaml:9 blue spec.allow[0]"
     whole = decide("PATCH", f"{CLAIMS}/a", rule(), header=APPLY)
     assert isinstance(whole, Allow)
     assert whole.rules == (rule(),)
@@ -159,8 +166,9 @@ def test_nobody_lists_what_is_granted_nowhere(query: str) -> None:
 
 
 def test_more_namespaces_than_one_answer_spans_are_asked_for_apart() -> None:
-    many = rule(namespaces=tuple(f"n{number}" for number in range(MAX_SPANNED + 1)))
-    assert "more than 100" in reason(decide("GET", ALL, many))
+    names = tuple(f"n{number}" for number in range(MAX_SPANNED + 1))
+    assert "more than 100" in reason(decide("GET", ALL, rule(namespaces=names)))
+    assert isinstance(decide("GET", ALL, rule(namespaces=names[:-1])), Allow)
 
 
 def test_a_grant_on_one_resource_is_none_on_another() -> None:
