@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.core import attributes, narrowing
-from proxy.core.attributes import SECRETS, PatchType
+from proxy.core.attributes import SECRETS, Document, Parameter, PatchType
 from proxy.core.errors import NotAcceptable, Refused, UnsupportedMediaType
 from proxy.core.narrowing import STAMP, Call, UpstreamRequest
 from tests.core.asking import CLAIMS, JSON, SECRET_PATH, SECRETS_PATH, call, header, parse
@@ -320,6 +320,32 @@ def test_a_write_whose_answer_cannot_be_given_is_refused_first(accept: str) -> N
 def test_what_we_answer_ourselves_is_in_json(accept: str) -> None:
     with pytest.raises(NotAcceptable):
         narrowing.check_json_acceptable(call("DELETE", SECRET_PATH, ("Accept", accept)))
+
+
+def test_where_one_namespace_of_all_is_read_from_is_not_what_the_client_said() -> None:
+    query = "limit=5&labelSelector=a&continue=x&resourceVersion=1&resourceVersionMatch=Exact"
+    asked = call("GET", f"/apis/metal3.io/v1alpha1/hostclaims?{query}")
+    sent = narrowing.in_namespace(asked, "blue", (Parameter.of("resourceVersion", "9"),))
+    assert (sent.method, sent.target) == ("GET", f"{CLAIMS}?labelSelector=a&resourceVersion=9")
+
+
+def test_a_whole_list_is_not_asked_for_in_pages() -> None:
+    sent = narrowing.whole(call("GET", f"{CLAIMS}?limit=5&labelSelector=a&continue=x"))
+    assert (sent.method, sent.target) == ("GET", f"{CLAIMS}?labelSelector=a")
+
+
+def test_to_count_is_to_list_one_without_its_data() -> None:
+    sent = narrowing.count(call("POST", f"{CLAIMS}?dryRun=All", JSON, body={}))
+    assert (sent.method, sent.target, sent.body) == ("GET", f"{CLAIMS}?limit=1", b"")
+    wanted = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+    assert header(sent, "Accept") == wanted
+
+
+def test_a_description_is_asked_for_in_json_and_without_a_query() -> None:
+    asked = call("GET", "/openapi/v3?hash=1", ("Accept", PROTOBUF))
+    sent = narrowing.document(asked, Document.OPENAPI_V3_CORE)
+    assert (sent.method, sent.target, sent.body) == ("GET", "/openapi/v3/api/v1", b"")
+    assert header(sent, "Accept") == "application/json"
 
 
 def test_a_call_about_discovery_is_none_about_a_resource() -> None:
