@@ -16,6 +16,7 @@ from tests.core.asking import CLAIMS, JSON, SECRET_PATH, SECRETS_PATH, call, hea
 APPLY = ("Content-Type", PatchType.APPLY.value)
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
 STAMPED = f"{STAMP.replace('/', '%2F')}%3Dtrue"
 
 BUILDERS: dict[str, Callable[[Call], UpstreamRequest]] = {
@@ -222,6 +223,8 @@ def test_an_accept_sent_in_pieces_is_one() -> None:
     ("agent", "sent"),
     [
         ("kubectl/v1.34.0 (linux/amd64)", "kubectl/v1.34.0 (linux/amd64)"),
+        (PRINTABLE, PRINTABLE),
+        ("a" * 256, "a" * 256),
         ("", ""),
         ("é", ""),
         ("a\tb", ""),
@@ -345,6 +348,7 @@ def test_a_description_is_asked_for_in_json_and_without_a_query() -> None:
     asked = call("GET", "/openapi/v3?hash=1", ("Accept", PROTOBUF))
     sent = narrowing.document(asked, Document.OPENAPI_V3_CORE)
     assert (sent.method, sent.target, sent.body) == ("GET", "/openapi/v3/api/v1", b"")
+    assert not sent.streams
     assert header(sent, "Accept") == "application/json"
 
 
