@@ -219,6 +219,18 @@ def test_an_accept_sent_in_pieces_is_one() -> None:
     assert header(narrowing.forward(asked), "Accept") == f"{TABLE},application/json"
 
 
+def test_an_accept_encoding_sent_in_pieces_is_one() -> None:
+    asked = call("GET", CLAIMS, ("Accept-Encoding", "gzip"), ("accept-encoding", "br"))
+    assert header(narrowing.forward(asked), "Accept-Encoding") == "gzip"
+
+
+@pytest.mark.parametrize("builder", ["forward", "read", "write", "delete"])
+def test_every_request_says_what_it_takes_and_which_audit_record_it_has(builder: str) -> None:
+    sent = BUILDERS[builder](call("PUT", f"{CLAIMS}/a", JSON, body={}))
+    assert header(sent, "Accept") == "application/json"
+    assert header(sent, "Audit-ID") == "audit-1"
+
+
 @pytest.mark.parametrize(
     ("agent", "sent"),
     [
