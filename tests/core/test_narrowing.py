@@ -226,7 +226,7 @@ def test_an_accept_encoding_sent_in_pieces_is_one() -> None:
 
 @pytest.mark.parametrize("builder", ["forward", "read", "write", "delete"])
 def test_every_request_says_what_it_takes_and_which_audit_record_it_has(builder: str) -> None:
-    sent = BUILDERS[builder](call("PUT", f"{CLAIMS}/a", JSON, body={}))
+    sent = BUILDERS[builder](call("PUT", f"{CLAIMS}/a", JSON, ("User-Agent", "x"), body={}))
     assert header(sent, "Accept") == "application/json"
     assert header(sent, "Audit-ID") == "audit-1"
 
@@ -246,6 +246,11 @@ def test_every_request_says_what_it_takes_and_which_audit_record_it_has(builder:
 def test_a_user_agent_goes_on_if_it_is_a_plain_one(agent: str, sent: str) -> None:
     forwarded = narrowing.forward(call("GET", CLAIMS, ("User-Agent", agent)))
     assert header(forwarded, "User-Agent") == sent
+
+
+def test_a_user_agent_sent_in_pieces_is_one() -> None:
+    asked = call("GET", CLAIMS, ("User-Agent", "a"), ("user-agent", "b"))
+    assert header(narrowing.forward(asked), "User-Agent") == "a b"
 
 
 def test_a_request_is_made_by_narrowing_alone() -> None:
@@ -316,6 +321,18 @@ def test_a_rehearsal_stores_nothing(query: str, sent: str) -> None:
 def test_a_write_carries_the_body_it_is_given() -> None:
     sent = narrowing.write(call("PUT", f"{SECRET_PATH}?fieldManager=x", JSON, body={"a": 1}), b"{}")
     assert (sent.method, sent.target, sent.body) == ("PUT", f"{SECRET_PATH}?fieldManager=x", b"{}")
+
+
+@pytest.mark.parametrize("builder", ["write", "rehearse"])
+@pytest.mark.parametrize(
+    ("sent", "goes_on"),
+    [("", JSON[1]), (JSON[1], JSON[1]), ("application/yaml", JSON[1]), (PROTOBUF, PROTOBUF)],
+)
+def test_a_body_that_was_judged_is_written_as_what_it_is(
+    builder: str, sent: str, goes_on: str
+) -> None:
+    asked = call("PUT", SECRET_PATH, ("Content-Type", sent), body=b"x")
+    assert header(BUILDERS[builder](asked), "Content-Type") == goes_on
 
 
 def test_a_delete_has_its_options_in_the_body_alone() -> None:
