@@ -104,8 +104,8 @@ def test_an_apply_needs_patch_and_create(target: str, missing: Verb) -> None:
     assert isinstance(decide("PATCH", target, rule(), denial, header=APPLY), Deny)
 
 
-def test_of_several_rules_that_grant_it_the_first_is_named() -> None:
-    decision = decide("GET", CLAIMS, rule(), rule(line=9))
+def test_of_several_rules_that_grant_it_the_closest_is_named() -> None:
+    decision = decide("GET", CLAIMS, rule(namespaces=("*",), line=9), rule())
     assert isinstance(decision, Allow)
     assert decision.rules == (rule(),)
 
