@@ -56,6 +56,74 @@ FLAGS: Final = frozenset(
 )
 
 
+# The table, said a second time: the names that are on the wire.
+
+
+def test_the_verbs_are_those_of_kubernetes() -> None:
+    found = " ".join(Verb)
+    assert found == "get list watch create update patch delete deletecollection"
+
+
+@pytest.mark.parametrize(
+    ("served", "names", "root", "qualified"),
+    [
+        (
+            HOSTCLAIMS,
+            ("metal3.io/v1alpha1", "hostclaims", "hostclaim", "HostClaim", "HostClaimList"),
+            "/apis/metal3.io/v1alpha1",
+            "hostclaims.metal3.io",
+        ),
+        (SECRETS, ("v1", "secrets", "secret", "Secret", "SecretList"), "/api/v1", "secrets"),
+        (
+            HARDWAREDATA,
+            (
+                "metal3.io/v1alpha1",
+                "hardwaredata",
+                "hardwaredata",
+                "HardwareData",
+                "HardwareDataList",
+            ),
+            "/apis/metal3.io/v1alpha1",
+            "hardwaredata.metal3.io",
+        ),
+    ],
+)
+def test_a_resource_has_the_names_of_its_definition(
+    served: Resource, names: tuple[str, ...], root: str, qualified: str
+) -> None:
+    found = (served.api_version, served.plural, served.singular, served.kind, served.list_kind)
+    assert (found, served.root, served.qualified) == (names, root, qualified)
+
+
+def test_a_resource_has_these_verbs_and_subresources_and_no_others() -> None:
+    found = {r.plural: (r.subresources, r.short_names, set(r.verbs)) for r in (*SERVED, *OPT_IN)}
+    assert found == {
+        "hostclaims": (("status",), (), set(Verb)),
+        "secrets": ((), (), set(Verb)),
+        "hardwaredata": ((), ("hd",), {Verb.GET, Verb.LIST, Verb.WATCH}),
+    }
+
+
+def test_documents_and_reviews_are_where_clients_look_for_them() -> None:
+    assert [document.value for document in Document] == [
+        "/api",
+        "/apis",
+        "/api/v1",
+        "/apis/metal3.io",
+        "/apis/metal3.io/v1alpha1",
+        "/version",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/openapi/v3/api/v1",
+        "/openapi/v3/apis/metal3.io/v1alpha1",
+    ]
+    assert [review.value for review in Review] == [
+        "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+        "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+        "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+    ]
+
+
 # Every request there is, for properties.
 
 labels = st.from_regex(r"[a-z0-9](?:[-a-z0-9]{0,8}[a-z0-9])?", fullmatch=True)
@@ -449,10 +517,10 @@ def test_a_value_is_read_as_go_reads_it(raw: str, read: str) -> None:
     assert attributes.parameter(info, "labelSelector") == read
 
 
-def is_read(target: str) -> bool:
+def is_read(target: str, method: str = "GET") -> bool:
     """Whether a target is in the grammar, be it served or not."""
     try:
-        parse("GET", target)
+        parse(method, target, MERGE)
     except BadRequest:
         return False
     except Forbidden:
@@ -549,6 +617,35 @@ def test_a_parameter_that_a_verb_does_not_have_is_refused(method: str, target: s
         parse(method, target)
 
 
+LISTED: Final = (
+    "labelSelector fieldSelector limit continue resourceVersion resourceVersionMatch "
+    "timeoutSeconds sendInitialEvents "
+)
+WRITTEN: Final = "dryRun fieldManager fieldValidation "
+DELETED: Final = "dryRun gracePeriodSeconds propagationPolicy orphanDependents "
+SERVED_PARAMETERS: Final = [
+    ("GET", f"{CLAIMS}/a?", "resourceVersion includeObject"),
+    ("GET", f"{CLAIMS}?", f"{LISTED} watch allowWatchBookmarks includeObject"),
+    ("GET", f"{CLAIMS}?watch=1&", f"{LISTED} allowWatchBookmarks includeObject"),
+    ("POST", f"{CLAIMS}?", WRITTEN),
+    ("PUT", f"{CLAIMS}/a?", WRITTEN),
+    ("PATCH", f"{CLAIMS}/a?", f"{WRITTEN} force"),
+    ("DELETE", f"{CLAIMS}/a?", DELETED),
+    ("DELETE", f"{CLAIMS}?", DELETED + LISTED),
+    ("GET", "/apis?", "hash"),
+    ("POST", f"{Review.ACCESS.value}?", WRITTEN),
+]
+
+
+@pytest.mark.parametrize(("method", "target", "served"), SERVED_PARAMETERS)
+def test_a_verb_has_the_parameters_of_its_options_and_no_others(
+    method: str, target: str, served: str
+) -> None:
+    every = {key for _, _, keys in SERVED_PARAMETERS for key in keys.split()}
+    found = {key for key in every | {"timeout", "pretty"} if is_read(f"{target}{key}=1", method)}
+    assert found == {"timeout", "pretty", *served.split()}
+
+
 @pytest.mark.parametrize("value", ["-1", "", "x", "1.5", "1e3", "0x1", "%2B1", "1" * 19, "%D9%A1"])
 @pytest.mark.parametrize("key", sorted(NUMBERS))
 def test_a_number_that_is_none_is_refused(key: str, value: str) -> None:
@@ -608,11 +705,6 @@ def test_a_parameter_that_was_not_there_is_added() -> None:
     info = resource("GET", CLAIMS)
     assert render(attributes.with_parameter(info, "dryRun", "All")) == f"{CLAIMS}?dryRun=All"
     assert attributes.parameter(info, "dryRun") == ""
-
-
-def test_a_resource_is_named_as_kubectl_names_it() -> None:
-    assert [r.qualified for r in SERVED] == ["hostclaims.metal3.io", "secrets"]
-    assert [r.api_version for r in SERVED] == ["metal3.io/v1alpha1", "v1"]
 
 
 def test_what_no_client_sends_is_refused_whatever_the_path() -> None:
