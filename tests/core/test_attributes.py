@@ -322,6 +322,8 @@ def test_a_review_is_created_with_post(review: Review) -> None:
         f"{CLAIMS}/a..b",
         f"{CLAIMS}/a:b",
         f"{CLAIMS}/~",
+        f"{CLAIMS}/A/status",
+        f"{CLAIMS}/a:b/status",
         f"{CLAIMS}/{'a' * 254}",
         f"/api/v1/namespaces/{'b' * 64}/secrets",
         "/api/v1/namespaces/Blue/secrets",
@@ -584,6 +586,13 @@ def test_a_value_survives_being_written_and_read(value: str) -> None:
 def test_a_query_that_is_not_canonical_is_refused(query: str) -> None:
     with pytest.raises(BadRequest):
         parse("GET", f"{CLAIMS}?{query}")
+
+
+@pytest.mark.parametrize("query", ["{0}=1", "{0}=%ff", "{0}=1&{0}=1"])
+def test_a_key_that_is_none_is_not_repeated_in_the_refusal(query: str) -> None:
+    for key in ["", "a" * 65, *characters(lambda char: char not in LETTERS)]:
+        with pytest.raises(BadRequest, match="the query is not in canonical form"):
+            parse("GET", f"{CLAIMS}?{query.format(key)}")
 
 
 @pytest.mark.parametrize("query", ["watch=1&watch=0", "limit=1&limit=1", "watch=0&limit=1&watch=1"])
