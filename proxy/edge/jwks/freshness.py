@@ -50,6 +50,7 @@ class FreshKeys:
         self._fetched_at = -math.inf
         self._asked_at = -math.inf
         self._failure = ""
+        self._failed = asyncio.Event()
         self._flight: asyncio.Task[None] | None = None
 
     async def current(self) -> KeySet:
@@ -96,8 +97,9 @@ class FreshKeys:
         """Fetch now, and again and again until cancelled."""
         while True:
             await asyncio.wait([self.begin()])
-            pause = self.config.cooldown if self._failure else self.config.refresh_interval
-            await self._rest(pause)
+            await self._rest_until_failure()
+            if self._failed.is_set():
+                await self._rest(self.config.cooldown)
 
     async def close(self) -> None:
         """Give up the fetch that is under way."""
@@ -112,6 +114,19 @@ class FreshKeys:
         if self._is_stale():
             return f"keys are too old: {self._failure or 'they were not fetched again'}"
         return ""
+
+    async def _rest_until_failure(self) -> None:
+        """A fetch that an unknown key asked for may fail while there is nothing to do."""
+        resting = asyncio.ensure_future(self._rest(self.config.refresh_interval))
+        failing = asyncio.ensure_future(self._failed.wait())
+        try:
+            await asyncio.wait([resting, failing], return_when=asyncio.FIRST_COMPLETED)
+            if resting.done():
+                resting.result()
+        finally:
+            for waiting in (resting, failing):
+                waiting.cancel()
+            await asyncio.gather(resting, failing, return_exceptions=True)
 
     def _is_stale(self) -> bool:
         return self._monotonic() - self._fetched_at > self.config.max_stale
@@ -138,6 +153,7 @@ class FreshKeys:
         self.fetched += 1
         self._fetched_at = self._monotonic()
         self._failure = ""
+        self._failed.clear()
         if keys != self._keys:
             self._keys = keys
             _log.info("issuer `%s`: %d keys in use", self.config.name, len(keys.keys))
@@ -147,3 +163,4 @@ class FreshKeys:
         if reason != self._failure:  # else a long outage fills the log
             _log.warning("issuer `%s`: no keys fetched: %s", self.config.name, reason)
         self._failure = reason
+        self._failed.set()

@@ -206,6 +206,21 @@ async def test_an_unknown_key_waits_for_nothing_while_the_issuer_is_away(
         assert fetcher.calls == 2
 
 
+async def test_an_issuer_that_failed_an_unknown_key_is_asked_until_it_answers(
+    fetcher: Fetcher, clock: Clock
+) -> None:
+    async with fresh(fetcher, clock, cooldown=0.01) as keys:
+        assert await keys.newer_than(OLD) is OLD
+        fetcher.answer = FetchError("it cannot be reached")
+        clock.now += 1
+        with pytest.raises(Unavailable):
+            await keys.newer_than(OLD)
+        fetcher.answer = NEW
+        await fetcher.until(fetcher.calls + 1)
+        await settled(keys)
+        assert await keys.newer_than(OLD) is NEW
+
+
 async def test_a_request_that_is_given_up_does_not_end_the_fetch(
     fetcher: Fetcher, clock: Clock
 ) -> None:
