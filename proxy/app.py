@@ -16,7 +16,7 @@ from typing import assert_never
 from proxy.core.identity import IssuerRules, Naming, OidcNaming, ServiceAccountNaming
 from proxy.edge.auditlog import JsonLines
 from proxy.edge.certificate import Certificate
-from proxy.edge.jwks import IssuerConfig, TokenVerifier
+from proxy.edge.jwks import COOLDOWN, IssuerConfig, TokenVerifier
 from proxy.edge.management import Check, Management
 from proxy.edge.metrics import CONTENT_TYPE, Metrics
 from proxy.edge.policyfiles import PolicyError, PolicyFiles
@@ -247,6 +247,7 @@ def _issuer(settings: IssuerSettings) -> IssuerConfig:
         ca_file=settings.ca_file,
         refresh_interval=settings.refresh_seconds,
         max_stale=settings.max_stale_seconds,
+        cooldown=min(COOLDOWN, settings.refresh_seconds),
     )
 
 

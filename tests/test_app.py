@@ -79,6 +79,13 @@ async def test_an_issuer_that_is_away_leaves_it_running_and_not_ready(
     await app.stop()
 
 
+async def test_an_issuer_may_be_asked_every_second(around: Surroundings) -> None:
+    away = {"name": "corp", "url": "https://127.0.0.1:1", "audiences": ["hostclaim-proxy"]}
+    app = around.app(issuers=[{**away, "refreshSeconds": 1, "maxStaleSeconds": 1}])
+    await app.start()
+    await app.stop()
+
+
 async def test_metrics_tell_of_requests_upstream_and_policies(around: Surroundings) -> None:
     app = around.app()
     port = (await app.start()).management_port

@@ -14,6 +14,8 @@ class Relay:
         self._answers = asyncio.Event()
         self._answers.set()
         self.port = 0
+        self.accepted = 0
+        """Connections that there have been."""
 
     @property
     def open(self) -> int:
@@ -45,6 +47,7 @@ class Relay:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
+        self.accepted += 1
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self._target)
             asked = asyncio.create_task(_pump(reader, back))

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -163,24 +163,34 @@ async def test_a_write_whose_answer_is_lost_is_not_acknowledged(world: World, sc
     scene.forget("lost")
 
 
-async def test_an_issuer_that_does_not_answer_at_the_start_is_not_ready_and_then_is(
-    world: World,
+Change = Callable[[Relay], Coroutine[None, None, None]]
+
+
+@pytest.mark.parametrize(
+    ("away", "back"),
+    [(Relay.hold, Relay.release), (Relay.stop, Relay.start)],
+    ids=["silent", "refusing"],
+)
+async def test_an_issuer_that_is_away_at_the_start_is_not_ready_and_then_is(
+    world: World, away: Change, back: Change
 ) -> None:
     relay = Relay(int(world.iam.url.split("/")[2].rpartition(":")[2]))
     world.run(relay.start())
-    world.run(relay.hold())
+    world.run(away(relay))
     path = "/".join(world.iam.url.split("/")[3:])
 
     def change(settings: Settings) -> None:
         here = f"https://127.0.0.1:{relay.port}/{path}/.well-known/openid-configuration"
-        settings["issuers"][0]["discoveryUrl"] = here
+        settings["issuers"][0] |= {"discoveryUrl": here, "refreshSeconds": 1}
 
-    proxy = AnotherProxy(world.directory, write_settings(world, "unvouched", change).name)
+    proxy = AnotherProxy(
+        world.directory, write_settings(world, f"unvouched-{away.__name__}", change).name
+    )
     proxy.launch()
     eventually(lambda: proxy.management("/readyz")[0] == 503, "it to listen")
     assert "[-]issuers failed: corp" in proxy.management("/readyz")[1]
     assert proxy.management("/livez") == (200, "ok")
-    world.run(relay.release())
+    world.run(back(relay))
     eventually(lambda: proxy.management("/readyz")[0] == 200, "it to be ready")
     assert proxy.ask("GET", CLAIMS, token=world.token("blue-capm3")).code == 200
     assert proxy.stop() == 0

@@ -7,8 +7,8 @@ Nothing a token says is believed before its signature holds, and no token is
 kept longer than its request.
 """
 
-from proxy.edge.jwks.config import IssuerConfig
+from proxy.edge.jwks.config import COOLDOWN, IssuerConfig
 from proxy.edge.jwks.keys import ALGORITHMS
 from proxy.edge.jwks.verifier import TokenVerifier
 
-__all__ = ["ALGORITHMS", "IssuerConfig", "TokenVerifier"]
+__all__ = ["ALGORITHMS", "COOLDOWN", "IssuerConfig", "TokenVerifier"]

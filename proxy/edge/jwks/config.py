@@ -9,6 +9,9 @@ from proxy.https import is_https
 
 _WELL_KNOWN = "/.well-known/openid-configuration"
 
+COOLDOWN = 10.0
+"""Seconds for which an issuer is left alone after it failed, or an unknown key had it asked."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerConfig:
@@ -37,7 +40,7 @@ class IssuerConfig:
     ca_file: Path | None = None
     refresh_interval: float = 300
     max_stale: float = 3600
-    cooldown: float = 10
+    cooldown: float = COOLDOWN
     fetch_timeout: float = 10
 
     def __post_init__(self) -> None:
