@@ -72,6 +72,8 @@ def _patch(call: Call) -> Conversation:
     """Judge a patch, whatever its type, by what it would store: `dryRun=All` tells."""
     patch = live.read_patch(call)
     creates = call.resource_request.patch_type is PatchType.APPLY
+    if creates:
+        _check(call, patch)
 
     def act(seen: Live | None) -> Asking[Reply]:
         before = seen if creates else live.existing(call, seen)
@@ -97,11 +99,16 @@ def _look(call: Call) -> Asking[Live | None]:
 def _read(call: Call) -> Object:
     narrowing.check_json(call)
     claim = body.parse_object(call.body)
+    _check(call, claim)
+    return claim
+
+
+def _check(call: Call, claim: Object) -> None:
+    """Hold a claim that is sent whole to what the path says."""
     body.check_kind(claim, HOSTCLAIMS.kind, HOSTCLAIMS.api_version)
     metadata = body.section(claim, "metadata", "metadata")
     namespace = body.text(metadata, "namespace", "metadata.namespace")
     live.check_place(call, namespace, body.text(metadata, "name", "metadata.name"))
-    return claim
 
 
 def _judge(call: Call, stored: Object, before: Live | None) -> Asking[None]:

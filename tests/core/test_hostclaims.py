@@ -144,6 +144,20 @@ def test_an_apply_of_a_claim_that_is_not_there_may_only_create() -> None:
     assert played.reply == DONE
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "Secret"},
+        {"apiVersion": "metal3.io/v1beta1"},
+        {"metadata": {"name": "c2"}},
+        {"metadata": {"name": "c1", "namespace": "red"}},
+    ],
+)
+def test_an_apply_of_what_the_path_does_not_say_asks_nothing(changes: Any) -> None:
+    played = with_rules("PATCH", ONE, APPLY, {**claim(), **changes})
+    assert isinstance(played.refused, BadRequest)
+
+
 def test_an_apply_is_judged_with_what_others_own() -> None:
     merged = reply(200, claim(version="5", userData={"name": "x", "namespace": "red"}))
     played = with_rules("PATCH", ONE, APPLY, claim(), LIVE, merged)

@@ -422,9 +422,7 @@ class _Judge:
             if self.request.content_type not in taken:
                 yield 415
                 return
-        if self.asked.verb in {"create", "update"} or (
-            self.asked.applies and self.asked.plural == "secrets"
-        ):
+        if self.asked.verb in {"create", "update"} or self.asked.applies:
             yield from self._faults_of_object(self.sent())
 
     def sent(self) -> Any:
