@@ -122,6 +122,17 @@ class _Tail:
         self._file.close()
 
 
+def record_of(proxy: ServedProxy, audit_id: str) -> Any:
+    """The one audit record of an answer; it is written after the answer is sent."""
+
+    def records() -> list[Any]:
+        return [record for record in proxy.audit() if record["auditID"] == audit_id]
+
+    eventually(lambda: bool(records()), "the audit record")
+    (record,) = records()
+    return record
+
+
 @contextmanager
 def kept(world: World, proxy: ServedProxy) -> Iterator[Ledger]:
     """A ledger that is looked through in the end."""

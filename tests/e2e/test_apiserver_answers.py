@@ -9,13 +9,13 @@ import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
+from tests.e2e.ledger import record_of
 from tests.e2e.serving import AnotherProxy, Settings, another
 from tests.e2e.wire import Answer, connected, request
-from tests.e2e.world import World, eventually
+from tests.e2e.world import World
 from tests.edge import apiservers
 from tests.edge.apiservers import Behaviour, Call, FakeApiServer, saying
 
@@ -147,18 +147,7 @@ async def test_a_fault_comes_as_it_was_said(
     answer = await scene.ask(method, target, blue, f"Content-Type: application/{media}")
     assert (answer.code, answer.body) == (fault.code, fault.body)
     assert answer.header("Retry-After") == fault.retry_after
-    assert recorded(scene.proxy, answer)["responseStatus"]["code"] == fault.code
-
-
-def recorded(proxy: AnotherProxy, answer: Answer) -> Any:
-    """The one audit record of an answer."""
-
-    def records() -> list[Any]:
-        return [r for r in proxy.audit() if r["auditID"] == answer.header("Audit-Id")]
-
-    eventually(lambda: bool(records()), "the audit record")
-    (record,) = records()
-    return record
+    assert record_of(scene.proxy, answer.header("Audit-Id"))["responseStatus"]["code"] == fault.code
 
 
 def event(kind: str, name: str, version: int, size: int = 0) -> bytes:

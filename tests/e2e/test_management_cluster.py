@@ -25,6 +25,7 @@ from proxy.demo.issuer.accounts import Realm
 from proxy.demo.provision import PROXY_ACCOUNT, PROXY_NAMESPACE, Admin
 from proxy.demo.tour import CLAIM, USER_DATA
 from tests.e2e.kubeconfigs import make
+from tests.e2e.ledger import record_of
 from tests.e2e.serving import Settings, another
 from tests.e2e.world import Iam, Response, ServedProxy, World, eventually
 from tests.real import gate
@@ -253,14 +254,7 @@ def _await_keys(proxy: ServedProxy) -> None:
 
 
 def _record(proxy: ServedProxy, response: Response) -> Any:
-    """The one audit record of an answer; it is written after the answer is sent."""
-
-    def records() -> list[Any]:
-        return [r for r in proxy.audit() if r["auditID"] == response.headers["Audit-Id"]]
-
-    eventually(lambda: bool(records()), "the audit record")
-    [record] = records()
-    return record
+    return record_of(proxy, response.headers["Audit-Id"])
 
 
 def _refused(world: World, proxy: ServedProxy, token: str, target: str) -> int:
