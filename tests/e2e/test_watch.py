@@ -1,5 +1,6 @@
 """Watches as controllers hold them: long, in order, and ended when they must be."""
 
+import asyncio
 import json
 import ssl
 import time
@@ -17,10 +18,12 @@ from proxy.demo.cluster import EmbeddedCluster
 from proxy.demo.issuer import EmbeddedIssuer
 from tests.e2e.relay import Relay
 from tests.e2e.serving import AnotherProxy, Settings, another
-from tests.e2e.wire import Connection, connected, request
+from tests.e2e.wire import PATIENCE, Connection, connected, request
 from tests.e2e.world import ServedProxy, World, eventually
 
-CLAIMS = "/apis/metal3.io/v1alpha1/namespaces/blue-prod/hostclaims"
+METAL3 = "/apis/metal3.io/v1alpha1"
+CLAIMS = f"{METAL3}/namespaces/blue-prod/hostclaims"
+ALL_CLAIMS = f"{METAL3}/hostclaims"
 SECRETS = "/api/v1/namespaces/blue-prod/secrets"
 STREAMING_LIST = (
     "watch=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan"
@@ -65,10 +68,14 @@ async def _events(connection: Connection) -> AsyncIterator[Event]:
 
 @asynccontextmanager
 async def watching(
-    proxy: ServedProxy, target: str, token: str, query: str = STREAMING_LIST
+    proxy: ServedProxy,
+    target: str,
+    token: str,
+    query: str = STREAMING_LIST,
+    patience: float = PATIENCE,
 ) -> AsyncIterator[Watch]:
     """Open a watch; leaving the context hangs up."""
-    async with connected(proxy.port, proxy.trust) as connection:
+    async with connected(proxy.port, proxy.trust, patience) as connection:
         said = request("GET", f"{target}?{query}", f"Authorization: Bearer {token}")
         await connection.say(said)
         head = await connection.head()
@@ -199,6 +206,47 @@ async def test_the_apiserver_may_end_a_watch_and_the_client_sees_a_clean_end(
         await watch.rest()
 
 
+def _bounded(settings: Settings) -> None:
+    """Give up after a second whatever can be given up."""
+    settings["server"] |= {"idleSeconds": 1, "bodySeconds": 1, "stallSeconds": 1}
+    settings["cluster"]["answerSeconds"] = 1
+
+
+async def test_a_watch_outlives_every_bound_of_the_proxy_be_it_idle_or_busy(
+    world: World, blue: str
+) -> None:
+    # The real one for more than a minute; the embedded one has no bounds of its own.
+    seconds = 65 if world.real else 3
+    query = f"watch=1&timeoutSeconds={seconds}"
+    patience = seconds + PATIENCE
+    assert world.ask("POST", CLAIMS, token=blue, body=claim("long")).code == 201
+    with another(world, "bounded", _bounded) as proxy:
+        begun = asyncio.get_running_loop().time()
+        async with (
+            watching(proxy, SECRETS, blue, query, patience) as idle,
+            watching(proxy, CLAIMS, blue, query) as busy,
+        ):
+            resting = asyncio.create_task(idle.rest())
+            changes = 0
+            async for event in busy.events:
+                labels = event["object"]["metadata"].get("labels", {})
+                if labels.get("number", "0") == str(changes):
+                    changes += 1
+                    await asyncio.to_thread(_number, world, blue, changes)
+            assert await resting == []
+        # It was the apiserver that ended them, and it does not do so early.
+        assert asyncio.get_running_loop().time() - begun >= seconds
+    assert changes > seconds
+    assert world.ask("DELETE", f"{CLAIMS}/long", token=blue).code == 200
+
+
+def _number(world: World, token: str, number: int) -> None:
+    body = {"metadata": {"labels": {"number": str(number)}}}
+    patch = {"Content-Type": "application/merge-patch+json"}
+    sent = world.ask("PATCH", f"{CLAIMS}/long", token=token, headers=patch, body=body)
+    assert sent.code == 200
+
+
 @dataclass(frozen=True)
 class Scene:
     """A proxy with settings of its own, and the network to the apiserver."""
@@ -279,6 +327,40 @@ async def test_a_policy_that_is_taken_away_ends_the_watch_and_mended_allows_it_a
         assert open_watches(scene.proxy) == 1
     files.write(policy, granted)
     eventually(lambda: scene.proxy.ask("GET", CLAIMS, token=blue).code == 200, "the policy")
+
+
+async def test_a_watch_of_all_namespaces_ends_when_one_is_lost_or_gained(
+    scene: Scene, blue: str
+) -> None:
+    policy = scene.proxy.policies / "blue.yaml"
+    granted = policy.read_text()
+    async with (
+        watching(scene.proxy, ALL_CLAIMS, blue) as ended,
+        watching(scene.proxy, CLAIMS.replace("blue-prod", "blue-dev"), blue) as spared,
+    ):
+        for watch in (ended, spared):
+            await watch.until(is_end_of_initial_events)
+        files.write(policy, granted.replace("[blue-dev, blue-prod]", "[blue-dev]"))
+        await ended.rest()
+        async with watching(scene.proxy, ALL_CLAIMS, blue) as fewer:
+            await fewer.until(is_end_of_initial_events)
+            files.write(policy, granted)
+            await fewer.rest()
+        assert open_watches(scene.proxy) == 1
+    assert scene.proxy.ask("GET", CLAIMS, token=blue).code == 200
+
+
+async def test_a_killed_watcher_of_all_namespaces_takes_each_upstream_watch_along(
+    scene: Scene, blue: str
+) -> None:
+    async with watching(scene.proxy, ALL_CLAIMS, blue) as watch:
+        await watch.until(is_end_of_initial_events)
+        held = scene.relay.open
+        await watch.connection.hang_up()
+        eventually(
+            lambda: scene.relay.open <= held - 2, "both upstream watches to close", seconds=1
+        )
+    eventually(lambda: open_watches(scene.proxy) == 0, "no watch to be left")
 
 
 async def test_a_watch_ends_with_its_token(scene: Scene) -> None:

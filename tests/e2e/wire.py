@@ -46,9 +46,12 @@ class Answer:
 class Connection:
     """One connection, on which a test says what it likes."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, patience: float
+    ) -> None:
         self._reader = reader
         self._writer = writer
+        self._patience = patience
         self._ahead = b""
 
     @property
@@ -128,7 +131,7 @@ class Connection:
 
     async def _more(self) -> bool:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._patience):
                 more = await self._reader.read(64 * 1024)
         except ConnectionError:
             return False
@@ -137,12 +140,14 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(port: int, trust: ssl.SSLContext) -> AsyncIterator[Connection]:
+async def connected(
+    port: int, trust: ssl.SSLContext, patience: float = PATIENCE
+) -> AsyncIterator[Connection]:
     """Connect to a port of this machine; whoever leaves hangs up."""
     reader, writer = await asyncio.open_connection(
         "127.0.0.1", port, ssl=trust, server_hostname="127.0.0.1"
     )
-    connection = Connection(reader, writer)
+    connection = Connection(reader, writer, patience)
     try:
         yield connection
     finally:
