@@ -46,11 +46,14 @@ def is_https(url: str) -> bool:
 
 
 @asynccontextmanager
-async def conversation(ca_file: Path | None, seconds: float) -> AsyncIterator["Conversation"]:
+async def conversation(
+    ca_file: Path | None, seconds: float, *, ca_pem: str | None = None
+) -> AsyncIterator["Conversation"]:
     """Ask one or more questions within so many seconds, all together.
 
     `ca_file` holds the PEM certificates that are trusted instead of the system's.
-    It is read anew each time: certificates are rotated while we run.
+    It is read anew each time: certificates are rotated while we run. `ca_pem` is
+    such certificates themselves, where there is no file.
 
     Raises:
         NoAnswerError: nobody answered, or not in time.
@@ -58,7 +61,7 @@ async def conversation(ca_file: Path | None, seconds: float) -> AsyncIterator["C
     """
     try:
         async with asyncio.timeout(seconds):
-            async with _session(await _trust(ca_file)) as session:
+            async with _session(await _trust(ca_file, ca_pem)) as session:
                 yield Conversation(session)
     except TimeoutError as exc:
         raise NoAnswerError(f"it did not answer within {seconds:g} s") from exc
@@ -104,10 +107,10 @@ class Conversation:
                 return Answer(response.status, None)
 
 
-async def _trust(ca_file: Path | None) -> ssl.SSLContext:
+async def _trust(ca_file: Path | None, ca_pem: str | None) -> ssl.SSLContext:
     """It may read many files, so not in the event loop."""
     try:
-        return await asyncio.to_thread(ssl.create_default_context, cafile=ca_file)
+        return await asyncio.to_thread(ssl.create_default_context, cafile=ca_file, cadata=ca_pem)
     except OSError as exc:  # an SSLError, for a file without certificates, is one too
         raise HttpsError("its CA file cannot be read") from exc
 

@@ -9,7 +9,7 @@ import click
 
 from proxy import __version__
 
-_COMMANDS = ("demo", "kubeconfig", "rbac", "serve", "token")
+_COMMANDS = ("demo", "kubeconfig", "rbac", "serve", "tenant", "token")
 """Each is a module here, and a command of its name in it."""
 
 
@@ -39,5 +39,6 @@ def main() -> None:
     Run it for your tenants:       hostclaim-proxy serve --config proxy.yaml
     Print the rights it needs:      hostclaim-proxy rbac --policies policies
     Make a tenant's way in:         hostclaim-proxy kubeconfig --server https://...
+    Let a tenant in, at Keycloak:   hostclaim-proxy tenant --help
     Be kubectl's credential plugin: hostclaim-proxy token --help
     """  # noqa: D301 - click wants the character \b itself

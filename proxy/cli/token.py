@@ -1,6 +1,8 @@
 """`hostclaim-proxy token`: the credential plugin that a kubeconfig names."""
 
+import base64
 import os
+import ssl
 import sys
 from pathlib import Path
 
@@ -56,6 +58,11 @@ _MAX_FILE = 64 * 1024
     help="Certificates in PEM that the issuer is trusted by, instead of the system's.",
 )
 @click.option(
+    "--ca-data",
+    metavar="BASE64",
+    help="The same certificates themselves, in Base64 as a kubeconfig has its CA.",
+)
+@click.option(
     "--cache-dir",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
@@ -70,6 +77,7 @@ def token(  # noqa: PLR0913 - each option is an argument
     private_key_file: Path | None,
     scopes: tuple[str, ...],
     ca_file: Path | None,
+    ca_data: str | None,
     cache_dir: Path | None,
     device_code: bool,
 ) -> None:
@@ -101,7 +109,7 @@ def token(  # noqa: PLR0913 - each option is an argument
     try:
         info = protocol.read(os.environ)
         way = _way(client_secret_file, private_key_file, device_code=device_code)
-        account = Account(issuer_url, client_id, way, scopes, ca_file)
+        account = Account(issuer_url, client_id, way, scopes, ca_file, _pem(ca_file, ca_data))
         printed = _print(account, info, cache_dir)
     except PluginError as exc:
         _say(str(exc))
@@ -130,6 +138,19 @@ def _way(secret_file: Path | None, key_file: Path | None, *, device_code: bool) 
     if not secret:
         raise WrongUseError(f"{given[0]} is empty")
     return BySecret(secret)
+
+
+def _pem(ca_file: Path | None, ca_data: str | None) -> str | None:
+    if ca_data is None:
+        return None
+    if ca_file is not None:
+        raise WrongUseError("give one of --ca-file and --ca-data")
+    try:
+        pem = base64.b64decode(ca_data, validate=True).decode("ascii")
+        ssl.create_default_context(cadata=pem)
+    except (ValueError, ssl.SSLError) as exc:
+        raise WrongUseError("--ca-data is not certificates in PEM, in Base64") from exc
+    return pem
 
 
 def _text(file: Path, option: str) -> str:

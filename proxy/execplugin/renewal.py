@@ -38,7 +38,9 @@ def renew(account: Account, prompt: Prompt | None, refresh: str | None) -> Kept:
     """
     try:
         login = Login(
-            Provider(account.issuer_url, account.ca_file), _client(account), account.scopes
+            Provider(account.issuer_url, account.ca_file, ca_pem=account.ca_pem),
+            _client(account),
+            account.scopes,
         )
     except ValueError as exc:
         raise WrongUseError(str(exc)) from exc

@@ -38,6 +38,7 @@ class Account:
     way: Way
     scopes: tuple[str, ...] = ()
     ca_file: Path | None = None
+    ca_pem: str | None = None
 
     @property
     def needs_person(self) -> bool:

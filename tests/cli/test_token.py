@@ -1,6 +1,7 @@
 """`hostclaim-proxy token`, as a process of its own, against an issuer that counts."""
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from proxy.demo.issuer import DEMO_REALM, Client, EmbeddedIssuer, Endpoint, Outage, SigningKey
@@ -77,7 +79,8 @@ class Plugin:
     async def start(self, *arguments: str, **environ: str) -> asyncio.subprocess.Process:
         command = shutil.which("hostclaim-proxy", path=Path(sys.executable).parent)
         assert command is not None
-        options = ("--issuer-url", self.issuer.url, "--ca-file", str(self.issuer.ca_file))
+        trust = () if "--ca-data" in arguments else ("--ca-file", str(self.issuer.ca_file))
+        options = ("--issuer-url", self.issuer.url, *trust)
         clean = {k: v for k, v in os.environ.items() if k not in {SECRET, "KUBERNETES_EXEC_INFO"}}
         home = {"XDG_CACHE_HOME": str(self.folder / "cache")}
         return await asyncio.create_subprocess_exec(
@@ -114,6 +117,20 @@ async def test_a_client_gets_a_token_in_the_version_that_was_asked_for(
     assert run.token.count(".") == 2
     assert json.loads(run.out)["apiVersion"] == f"client.authentication.k8s.io/{version}"
     assert run.err == ""
+
+
+async def test_an_issuer_is_trusted_by_certificates_that_a_kubeconfig_holds(plugin: Plugin) -> None:
+    ca = base64.b64encode(plugin.issuer.ca_file.read_bytes()).decode()
+    assert (await plugin.run(*plugin.blue, "--ca-data", ca)).token
+    other = base64.b64encode(trustme.CA().cert_pem.bytes()).decode()
+    refused = await plugin.run(*plugin.blue, "--scope", "email", "--ca-data", other)
+    assert (refused.code, "its certificate is not trusted" in refused.err) == (1, True)
+
+
+async def test_certificates_come_from_one_place(plugin: Plugin) -> None:
+    both = ("--ca-data", "bm9uZQ==", "--ca-file", str(plugin.issuer.ca_file))
+    run = await plugin.run(*plugin.blue, *both)
+    assert (run.code, "give one of --ca-file and --ca-data" in run.err) == (2, True)
 
 
 async def test_the_token_is_kept_for_the_next_run(plugin: Plugin) -> None:
@@ -231,6 +248,8 @@ async def test_an_issuer_that_is_away_is_told(plugin: Plugin) -> None:
         (("--device-code", "--issuer-url", "http://iam"), {}, "https://"),
         (("--device-code", "--cache-dir", "/"), {}, "chmod 700"),
         (("--device-code", "--ca-file", "missing"), {}, "does not exist"),
+        (("--device-code", "--ca-data", "%"), {}, "not certificates in PEM, in Base64"),
+        (("--device-code", "--ca-data", "bm9uZQ=="), {}, "not certificates in PEM, in Base64"),
         (("--client-secret", "s3cret"), {}, "No such option"),
     ],
 )

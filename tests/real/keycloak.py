@@ -8,7 +8,7 @@ import json
 import secrets
 import shutil
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,14 +126,34 @@ class Keycloak:
 
     async def tokens_of_client(self, client: str) -> Tokens:
         """Get tokens for a client's service account (client credentials)."""
+        return await self.tokens_by_secret(client, self.client_secrets[client])
+
+    async def tokens_by_secret(self, client: str, secret: str) -> Tokens:
+        """The same for a client that was made since."""
         return await self._tokens(
             self.issuer,
             {
                 "grant_type": "client_credentials",
                 "client_id": client,
-                "client_secret": self.client_secrets[client],
+                "client_secret": secret,
             },
         )
+
+    async def permissions(self, access_token: str, server: str) -> dict[str, set[str]]:
+        """What Authorization Services of client `server` say a token's owner may, by resource."""
+        form = {
+            "grant_type": "urn:ietf:params:oauth:grant-type:uma-ticket",
+            "audience": server,
+            "response_mode": "permissions",
+        }
+        url = f"{self.issuer}/protocol/openid-connect/token"
+        headers = {"Authorization": f"Bearer {access_token}"}
+        async with (
+            self._session() as session,
+            session.post(url, data=form, headers=headers) as answer,
+        ):
+            found = await answer.json()
+        return {each["rsname"]: set(each["scopes"]) for each in found}
 
     async def tokens_of_person(self, username: str) -> Tokens:
         """Get tokens for a person, who logs in with name and password."""
@@ -164,6 +184,69 @@ class Keycloak:
         )
         await self.admin(
             "PUT", f"/realms/{self._realm}/users/{user['id']}", user | {"enabled": enabled}
+        )
+
+    async def is_active(self, token: str) -> bool:
+        """What introspection says of a token."""
+        asking = "blue-capm3"
+        form = {"token": token}
+        credentials = aiohttp.BasicAuth(asking, self.client_secrets[asking])
+        url = f"{self.issuer}/protocol/openid-connect/token/introspect"
+        async with (
+            self._session() as session,
+            session.post(url, data=form, auth=credentials) as answer,
+        ):
+            return bool((await answer.json())["active"])
+
+    async def client(self, client_id: str) -> Any:
+        """A client as the admin API shows it."""
+        (found,) = await self.admin("GET", f"/realms/{self._realm}/clients?clientId={client_id}")
+        return found
+
+    async def group(self, path: str) -> Any:
+        """A group as the admin API shows it, or None."""
+        try:
+            return await self.admin("GET", f"/realms/{self._realm}/group-by-path{path}")
+        except aiohttp.ClientResponseError as exc:
+            if exc.status == 404:
+                return None
+            raise
+
+    async def join(self, username: str, group: str) -> None:
+        """Put a person in a group."""
+        users = f"/realms/{self._realm}/users"
+        (user,) = await self.admin("GET", f"{users}?username={username}&exact=true")
+        await self.admin("PUT", f"{users}/{user['id']}/groups/{(await self.group(group))['id']}")
+
+    async def add_admin(self, client_id: str, secret: str, roles: Collection[str]) -> None:
+        """Make a client whose service account has roles of `realm-management`."""
+        clients = f"/realms/{self._realm}/clients"
+        await self.admin(
+            "POST",
+            clients,
+            {"clientId": client_id, "secret": secret, "serviceAccountsEnabled": True},
+        )
+        management = (await self.client("realm-management"))["id"]
+        known = await self.admin("GET", f"{clients}/{management}/roles")
+        client = (await self.client(client_id))["id"]
+        user = (await self.admin("GET", f"{clients}/{client}/service-account-user"))["id"]
+        await self.admin(
+            "POST",
+            f"/realms/{self._realm}/users/{user}/role-mappings/clients/{management}",
+            [role for role in known if role["name"] in roles],
+        )
+
+    async def add_resource_server(self, client_id: str) -> None:
+        """Make a client with Authorization Services, which anything that grants suffices for."""
+        await self.admin(
+            "POST",
+            f"/realms/{self._realm}/clients",
+            {
+                "clientId": client_id,
+                "serviceAccountsEnabled": True,
+                "authorizationServicesEnabled": True,
+                "authorizationSettings": {"decisionStrategy": "AFFIRMATIVE"},
+            },
         )
 
     async def add_signing_key(self) -> None:

@@ -99,7 +99,10 @@ class Login:
     @asynccontextmanager
     async def _conversation(self) -> AsyncIterator[Conversation]:
         with told():
-            async with conversation(self.provider.ca_file, self.provider.timeout) as iam:
+            provider = self.provider
+            async with conversation(
+                provider.ca_file, provider.timeout, ca_pem=provider.ca_pem
+            ) as iam:
                 yield iam
 
     def _scope(self) -> Mapping[str, str]:

@@ -15,7 +15,8 @@ _WELL_KNOWN = "/.well-known/openid-configuration"
 class Provider:
     """An IAM, by its issuer's url.
 
-    `ca_file` holds the PEM certificates that it is trusted by, instead of the system's.
+    `ca_file` holds the PEM certificates that it is trusted by, instead of the system's;
+    `ca_pem` is such certificates themselves, where there is no file.
     A question and its answer, discovery included, are given up after `timeout` seconds.
 
     Raises:
@@ -25,6 +26,7 @@ class Provider:
     url: str
     ca_file: Path | None = None
     timeout: float = 10
+    ca_pem: str | None = None
 
     def __post_init__(self) -> None:
         if not is_https(self.url):

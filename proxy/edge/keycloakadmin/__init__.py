@@ -1,0 +1,13 @@
+"""What a tenant is at Keycloak, made and unmade by its admin API through python-keycloak.
+
+For the command that an administrator types, never for the proxy while it
+serves. `connection` logs in and says what went wrong; `clients`, `groups` and
+`permissions` each know one kind of thing there; `tenants` puts them together.
+Everything is looked at before it is changed, so that doing it twice is doing
+it once.
+"""
+
+from proxy.edge.keycloakadmin.connection import Access, AdminError, Hand, connect
+from proxy.edge.keycloakadmin.tenants import Found, Options, Tenants
+
+__all__ = ["Access", "AdminError", "Found", "Hand", "Options", "Tenants", "connect"]

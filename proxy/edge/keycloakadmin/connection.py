@@ -1,0 +1,138 @@
+"""The admin API of one realm: who logs in there, and what its refusals mean."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+from keycloak import KeycloakAdmin, KeycloakOpenIDConnection
+from keycloak.exceptions import KeycloakConnectionError, KeycloakError
+
+TIMEOUT: Final = 30
+"""Seconds for one request."""
+
+_T = TypeVar("_T")
+
+
+class AdminError(Exception):
+    """Keycloak did not do what was asked. The message says what, and what to mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where the realm is, and the confidential client whose service account administers it.
+
+    `issuer_url` is the realm's, `https://HOST/realms/REALM`; `ca_file` has the PEM
+    certificates that it is trusted by, instead of the system's.
+
+    Raises:
+        ValueError: the URL is not that of a realm.
+    """
+
+    issuer_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    ca_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.issuer_url)
+        if parts.scheme != "https" or not parts.hostname or not self.realm:
+            raise ValueError("the issuer's URL must be `https://HOST/realms/REALM`")
+
+    @property
+    def server_url(self) -> str:
+        """What the paths of Keycloak's APIs begin with."""
+        return self.issuer_url.partition("/realms/")[0] + "/"
+
+    @property
+    def realm(self) -> str:
+        """The name of the realm."""
+        return self.issuer_url.partition("/realms/")[2].strip("/")
+
+
+class Hand:
+    """Changes things, or only says what it would change."""
+
+    def __init__(self, say: Callable[[str], None], *, dry_run: bool) -> None:
+        self.changes = 0
+        self._say = say
+        self._dry_run = dry_run
+
+    def change(self, what: str, do: Callable[[], _T]) -> _T | None:
+        """Do it and return what came of it; None where nothing is to be done yet.
+
+        Raises:
+            AdminError: Keycloak refused.
+        """
+        self.changes += 1
+        self._say(what)
+        if self._dry_run:
+            return None
+        with doing(what):
+            return do()
+
+
+def connect(access: Access) -> KeycloakAdmin:
+    """Log in.
+
+    Raises:
+        AdminError: nobody answers there, or not to these credentials.
+    """
+    verify = True if access.ca_file is None else str(access.ca_file)
+    with doing(f"log in as client `{access.client_id}` of realm `{access.realm}`"):
+        connection = KeycloakOpenIDConnection(
+            server_url=access.server_url,
+            realm_name=access.realm,
+            client_id=access.client_id,
+            client_secret_key=access.client_secret,
+            verify=verify,
+            timeout=TIMEOUT,
+        )
+        connection.get_token()
+    return KeycloakAdmin(connection=connection)
+
+
+@contextmanager
+def doing(what: str) -> Iterator[None]:
+    """Say what could not be done, and why. What Keycloak answered in full may hold secrets."""
+    try:
+        yield
+    except KeycloakConnectionError as exc:
+        raise AdminError(f"cannot {what}: {_why_unreachable(exc)}") from exc
+    except KeycloakError as exc:
+        raise AdminError(f"cannot {what}: {_why_refused(exc.response_code)}") from exc
+    except OSError as exc:
+        # The file of CA certificates is read by the library, when it first connects.
+        raise AdminError(f"cannot {what}: the CA file cannot be used") from exc
+
+
+def _why_unreachable(exc: KeycloakConnectionError) -> str:
+    match exc.__cause__:
+        case requests.exceptions.SSLError():
+            return "its certificate is not trusted, give the right one with --ca-file"
+        case requests.exceptions.Timeout():
+            return f"Keycloak did not answer within {TIMEOUT} s"
+        case OSError() as cause if not isinstance(cause, requests.exceptions.RequestException):
+            return "the CA file cannot be used"
+        case _:
+            return "Keycloak cannot be reached"
+
+
+def _why_refused(code: int | None) -> str:
+    match code:
+        case 400 | 401:
+            return "its client id or secret is not the right one"
+        case 403:
+            return (
+                "the admin client lacks a role of `realm-management`:"
+                " `manage-clients`, for groups also `manage-users`"
+            )
+        case 404:
+            return "there is no such thing, or it was deleted meanwhile"
+        case 409:
+            return "something else of that name was made meanwhile"
+        case _:
+            return f"Keycloak answered with HTTP status {code}"

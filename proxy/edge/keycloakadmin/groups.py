@@ -1,0 +1,59 @@
+"""A tenant's group: made along its path, with the service account in it."""
+
+from keycloak import KeycloakAdmin
+from keycloak.exceptions import KeycloakGetError
+
+from proxy.edge.keycloakadmin.clients import MARK, Representation
+from proxy.edge.keycloakadmin.connection import Hand, doing
+
+
+def find(admin: KeycloakAdmin, path: str) -> Representation | None:
+    """The group of a path."""
+    with doing(f"look for group `{path}`"):
+        try:
+            return dict(admin.get_group_by_path(path))
+        except KeycloakGetError as exc:
+            if exc.response_code == 404:
+                return None
+            raise
+
+
+def put(admin: KeycloakAdmin, hand: Hand, path: str, tenant: str) -> str | None:
+    """Have the group and those above it be there. Returns its id, None if still to be made."""
+    parent: str | None = None
+    at = ""
+    names = path.removeprefix("/").split("/")
+    for number, name in enumerate(names):
+        at = f"{at}/{name}"
+        found = find(admin, at)
+        if found is None:
+            own = {"attributes": {MARK: [tenant]}} if number == len(names) - 1 else {}
+            parent = _create(admin, hand, at, {"name": name} | own, parent)
+        else:
+            parent = str(found["id"])
+    return parent
+
+
+def join(
+    admin: KeycloakAdmin, hand: Hand, client: str | None, group: str | None, path: str
+) -> None:
+    """Have the service account of a client, by id, be in a group."""
+    if client is not None and group is not None:
+        with doing("look for the groups of the service account"):
+            user = admin.get_client_service_account_user(client)["id"]
+            if group in {found["id"] for found in admin.get_user_groups(user)}:
+                return
+    hand.change(
+        f"put the service account in group `{path}`",
+        lambda: admin.group_user_add(
+            admin.get_client_service_account_user(str(client))["id"], str(group)
+        ),
+    )
+
+
+def _create(
+    admin: KeycloakAdmin, hand: Hand, path: str, payload: Representation, parent: str | None
+) -> str | None:
+    return hand.change(
+        f"create group `{path}`", lambda: str(admin.create_group(payload, parent=parent))
+    )

@@ -1,0 +1,155 @@
+"""A tenant's permissions in Keycloak's Authorization Services.
+
+Resources of the proxy's own client are named by namespace; a permission gives a
+tenant's client scopes on one. Other tenants of the namespace have others beside it.
+"""
+
+from typing import Any, Final
+
+from keycloak import KeycloakAdmin
+
+from proxy.core.policy import Role
+from proxy.core.tenant import Tenant
+from proxy.edge.keycloakadmin.clients import Representation
+from proxy.edge.keycloakadmin.connection import AdminError, Hand, doing
+
+SCOPES: Final = {
+    Role.VIEWER: ("hostclaims:read",),
+    Role.EDITOR: ("hostclaims:read", "hostclaims:write", "secrets:read", "secrets:write"),
+}
+"""What a role is in scopes."""
+
+_POLICY: Final = "hostclaim-proxy tenant {}"
+_PERMISSION: Final = "hostclaim-proxy tenant {} in {}"
+
+
+class Permissions:
+    """The Authorization Services of one client, the resource server."""
+
+    def __init__(self, admin: KeycloakAdmin, hand: Hand, server: str) -> None:
+        """Find the resource server by its client id.
+
+        Raises:
+            AdminError: it is none, or decides in a way that would not do.
+        """
+        self._admin = admin
+        self._hand = hand
+        with doing(f"look for client `{server}`"):
+            found = admin.get_client_id(server)
+        if found is None:
+            raise AdminError(f"there is no client `{server}`: name one with --resource-server")
+        self._id = found
+        with doing(f"read the authorization settings of client `{server}`"):
+            settings = admin.get_client_authz_settings(found)
+        if settings.get("decisionStrategy") != "AFFIRMATIVE":
+            # With UNANIMOUS, two tenants of a namespace would shut each other out.
+            raise AdminError(
+                f"client `{server}`: set its authorization's decision strategy to Affirmative"
+            )
+
+    def put(self, tenant: Tenant, client: str | None) -> None:
+        """Have the tenant's client, by id, have its scopes on its namespaces, and no others."""
+        scopes = self._put_scopes(SCOPES[tenant.role])
+        policy = self._put_policy(tenant.name, client)
+        resources = self._resources()
+        wanted = {_PERMISSION.format(tenant.name, n): n for n in tenant.namespaces}
+        present = self._permissions_of(tenant.name)
+        for name, permission in present.items():
+            if name not in wanted:
+                self._delete(name, permission)
+        for name, namespace in wanted.items():
+            resource = resources.get(namespace) or self._create_resource(namespace)
+            payload = {
+                "name": name,
+                "type": "scope",
+                "logic": "POSITIVE",
+                "decisionStrategy": "UNANIMOUS",
+                "resources": [resource],
+                "scopes": scopes,
+                "policies": [policy],
+            }
+            self._put_permission(payload, present.get(name), set(SCOPES[tenant.role]))
+
+    def remove(self, tenant: str) -> None:
+        """Take the tenant's permissions away; namespaces stay, for those of others."""
+        for name, permission in self._permissions_of(tenant).items():
+            self._delete(name, permission)
+        name = _POLICY.format(tenant)
+        if policy := self._policies().get(name):
+            self._delete(name, policy)
+
+    def _put_scopes(self, names: tuple[str, ...]) -> list[str | None]:
+        with doing("list the scopes"):
+            scopes = self._admin.get_client_authz_scopes(self._id)
+        known = {scope["name"]: scope["id"] for scope in scopes}
+        return [known.get(name) or self._create_scope(name) for name in names]
+
+    def _create_scope(self, name: str) -> str | None:
+        made = self._hand.change(
+            f"create scope `{name}`",
+            lambda: self._admin.create_client_authz_scopes(self._id, {"name": name}),
+        )
+        return made["id"] if made else None
+
+    def _create_resource(self, namespace: str) -> str | None:
+        scopes = [{"name": name} for name in SCOPES[Role.EDITOR]]
+        made = self._hand.change(
+            f"create resource `{namespace}`",
+            lambda: self._admin.create_client_authz_resource(
+                self._id, {"name": namespace, "displayName": namespace, "scopes": scopes}
+            ),
+        )
+        return made["_id"] if made else None
+
+    def _put_policy(self, tenant: str, client: str | None) -> str | None:
+        name = _POLICY.format(tenant)
+        if policy := self._policies().get(name):
+            return str(policy["id"])
+        payload = {"name": name, "type": "client", "logic": "POSITIVE", "clients": [client]}
+        made = self._hand.change(
+            f"create policy `{name}`",
+            lambda: self._admin.create_client_authz_client_policy(payload, self._id),
+        )
+        return made["id"] if made else None
+
+    def _put_permission(
+        self, payload: dict[str, Any], present: Representation | None, scopes: set[str]
+    ) -> None:
+        name = payload["name"]
+        if present is None:
+            self._hand.change(
+                f"create permission `{name}`",
+                lambda: self._admin.create_client_authz_scope_permission(payload, self._id),
+            )
+            return
+        with doing(f"read permission `{name}`"):
+            had = self._admin.get_client_authz_policy_scopes(self._id, present["id"])
+        if {scope["name"] for scope in had} != scopes:
+            self._hand.change(
+                f"set the scopes of permission `{name}`",
+                lambda: self._admin.update_client_authz_scope_permission(
+                    payload | {"id": present["id"]}, self._id, present["id"]
+                ),
+            )
+
+    def _delete(self, name: str, policy: Representation) -> None:
+        self._hand.change(
+            f"delete `{name}`",
+            lambda: self._admin.delete_client_authz_policy(self._id, policy["id"]),
+        )
+
+    def _resources(self) -> dict[str, str]:
+        with doing("list the resources"):
+            resources = self._admin.get_client_authz_resources(self._id)
+        return {resource["name"]: resource["_id"] for resource in resources}
+
+    def _permissions_of(self, tenant: str) -> dict[str, Representation]:
+        with doing("list the permissions"):
+            permissions = self._admin.get_client_authz_permissions(self._id)
+        beginning = _PERMISSION.format(tenant, "")
+        return {p["name"]: p for p in permissions if p["name"].startswith(beginning)}
+
+    def _policies(self) -> dict[str, Representation]:
+        with doing("list the policies"):
+            policies = self._admin.get_client_authz_policies(self._id)
+        return {policy["name"]: policy for policy in policies}
