@@ -21,9 +21,13 @@ from proxy.execplugin.faults import WrongUseError
 from proxy.execplugin.kept import Kept
 
 Say: TypeAlias = Callable[[str], None]
+Monotonic: TypeAlias = Callable[[], float]
+Pause: TypeAlias = Callable[[float], None]
 
 _MAX_FILE = 256 * 1024
 _PAUSE = 0.02
+_UNNOTICED = 2.0
+"""Seconds that nobody minds to wait without being told for what."""
 
 
 class LockError(Exception):
@@ -36,7 +40,15 @@ class Cache:
     `say` takes warnings. Everything but `lock` is to be called while it is locked.
     """
 
-    def __init__(self, folder: Path, name: str, say: Say) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        say: Say,
+        *,
+        monotonic: Monotonic = time.monotonic,
+        pause: Pause = time.sleep,
+    ) -> None:
         """Open the folder, and make it if it is missing.
 
         Raises:
@@ -47,6 +59,8 @@ class Cache:
         self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         self._name = name
         self._say = say
+        self._monotonic = monotonic
+        self._pause = pause
         if not _is_ours(os.fstat(self._folder)):
             os.close(self._folder)
             raise WrongUseError(
@@ -72,7 +86,7 @@ class Cache:
         except OSError as exc:
             raise LockError("its lock cannot be opened") from exc
         try:
-            _wait(lock, patience)
+            self._wait(lock, patience)
             yield
         finally:
             os.close(lock)
@@ -111,6 +125,25 @@ class Cache:
         except OSError as exc:
             self._say(f"the token cannot be cached: {exc.strerror}")
 
+    def _wait(self, lock: int, patience: float) -> None:
+        begun = self._monotonic()
+        told = False
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as exc:
+                waited = self._monotonic() - begun
+                if waited >= patience:
+                    raise LockError(f"another process has held it for {patience:g} s") from exc
+                if waited >= _UNNOTICED and not told:
+                    self._say("waiting for another process that asks for the same token")
+                    told = True
+                self._pause(_PAUSE)
+            except OSError as exc:  # some network file systems have none
+                raise LockError("it cannot be locked") from exc
+            else:
+                return
+
     def _open(self, suffix: str, flags: int) -> int:
         return os.open(self._name + suffix, flags | os.O_NOFOLLOW, mode=0o600, dir_fd=self._folder)
 
@@ -128,18 +161,3 @@ def _make(folder: Path) -> None:
 
 def _is_ours(found: os.stat_result) -> bool:
     return found.st_uid == os.geteuid() and not found.st_mode & 0o077
-
-
-def _wait(lock: int, patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            if time.monotonic() >= deadline:
-                raise LockError(f"another process has held it for {patience:g} s") from exc
-            time.sleep(_PAUSE)
-        except OSError as exc:  # some network file systems have none
-            raise LockError("it cannot be locked") from exc
-        else:
-            return

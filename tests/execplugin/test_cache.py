@@ -151,6 +151,17 @@ def test_one_at_a_time(folder: Path, cache: Cache) -> None:
     other.close()
 
 
+def test_who_has_to_wait_is_told_for_what(folder: Path, cache: Cache, said: list[str]) -> None:
+    passed = iter(range(100))
+    pauses: list[float] = []
+    other = Cache(folder, "blue", said.append, monotonic=lambda: next(passed), pause=pauses.append)
+    with cache.lock(0), pytest.raises(LockError), other.lock(5):
+        pytest.fail("two have it")
+    assert said == ["waiting for another process that asks for the same token"]
+    assert len(pauses) == 4
+    other.close()
+
+
 def test_others_wait_for_their_turn(folder: Path, cache: Cache) -> None:
     """And get it from one that ends without a word."""
     context = multiprocessing.get_context("spawn")

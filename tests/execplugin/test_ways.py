@@ -27,6 +27,11 @@ def test_what_another_account_has_is_not_found(other: Account) -> None:
     assert other.digest != BLUE.digest
 
 
+def test_another_key_does_not_find_what_the_first_one_got() -> None:
+    first, second = (replace(BLUE, way=ByKey(pem)) for pem in (b"first", b"second"))
+    assert first.digest != second.digest
+
+
 def test_scopes_are_the_same_in_any_order() -> None:
     assert replace(BLUE, scopes=("b", "a", "b")).digest == BLUE.digest
 
