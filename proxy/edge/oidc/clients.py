@@ -116,6 +116,9 @@ def _assertion(client: KeyClient, provider: Provider, now: float) -> str:
     The audience is the issuer, not the token endpoint as OpenID Connect Core has it:
     an endpoint comes from metadata, and with that of another IAM in it this one could
     take what it is sent there for its own use (draft-ietf-oauth-rfc7523bis).
+
+    No key is named: what the IAM calls it, a PEM file does not say, and a name that the
+    IAM does not know is refused, where none has it take the key that fits.
     """
     claims = {
         "iss": client.id,
