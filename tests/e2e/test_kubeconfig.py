@@ -8,6 +8,7 @@ import pytest
 
 from proxy.demo import files
 from tests.e2e.kubeconfigs import make, run
+from tests.e2e.serving import command
 from tests.e2e.world import World
 
 
@@ -92,3 +93,35 @@ def test_a_proxy_with_a_certificate_of_another_ca_is_told(world: World, token_fi
     )
     assert made.returncode == 1
     assert "connection   FAILED: its certificate is not of the CA" in made.stderr
+
+
+@pytest.fixture
+def client(world: World) -> tuple[object, ...]:
+    """How a program of tenant blue logs in by the plugin, with its secret in a file."""
+    secret = world.directory / "made.secret"
+    files.write(secret, world.iam.secret("blue-capm3"))
+    return (
+        *("--issuer-url", world.iam.url, "--issuer-ca-file", world.iam.ca_file),
+        *("--client-id", "blue-capm3", "--client-secret-file", secret),
+        *("--cache-dir", world.directory / "made-cache", "--plugin", command()),
+    )
+
+
+def test_a_kubeconfig_that_runs_the_plugin_works_for_kubectl(
+    world: World, client: tuple[object, ...]
+) -> None:
+    made = make(world.proxy, "by-plugin", *client)
+    assert made.returncode == 0, made.stderr
+    assert "credentials  ok: a token from the plugin" in made.stderr
+    assert check(world, "by-plugin")["identity"]["username"] == "corp:service-account-blue-capm3"
+    assert world.kubectl("by-plugin", "auth", "can-i", "create", "secrets").stdout == "yes\n"
+
+
+def test_what_the_plugin_says_is_seen(world: World, client: tuple[object, ...]) -> None:
+    secret = world.directory / "made.secret"
+    files.write(secret, "guess-of-a-secret")
+    made = make(world.proxy, "by-guess", *client, "--cache-dir", world.directory / "guess-cache")
+    assert made.returncode == 1
+    assert "hostclaim-proxy: no token" in made.stderr
+    assert "credentials  FAILED: the plugin" in made.stderr
+    assert "guess-of-a-secret" not in made.stderr
