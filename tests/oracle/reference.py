@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
-from proxy.demo.cluster import protobuf
+from tests.oracle.bodies import JSON_SPOILT, PROTOBUF, PROTOBUF_SPOILT
 
 Object = dict[str, Any]
 
@@ -43,6 +43,10 @@ class Request:
     target: str
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    said: bytes = b""
+    """What the body says, in JSON; left out, the body is that."""
+    spoilt: str = ""
+    """What is done to the body on purpose (`tests.oracle.bodies`)."""
 
     def header(self, name: str) -> str:
         return ",".join(value for key, value in self.headers if key.lower() == name)
@@ -60,9 +64,9 @@ class Request:
 class Refusal:
     """A refusal, after which the cluster is as it was.
 
-    Of several faults any may be named, so there may be several codes. What is
-    refused unheard sends nothing upstream at all; what the cluster refuses, for
-    the proxy has no rights there, was sent.
+    A request may have several faults, and any of them may be told, so there may be
+    several codes. What is refused unheard sends nothing upstream at all; what the
+    cluster refuses, for the proxy has no rights there, was sent.
     """
 
     codes: frozenset[int]
@@ -97,8 +101,8 @@ class Cluster(Protocol):
         """What the owner would be answered; a write is only rehearsed."""
         ...
 
-    def lets_proxy_into(self, namespace: str) -> bool:
-        """Whether the proxy's service account has rights in a namespace."""
+    def lets_proxy(self, plural: str, namespace: str) -> bool:
+        """Whether the proxy's service account has rights on a resource in a namespace."""
         ...
 
 
@@ -110,8 +114,12 @@ PATHS = {
     "collection": [
         rf"/apis/metal3\.io/v1alpha1/namespaces/(?P<namespace>{LABEL})/(?P<plural>hostclaims)",
         rf"/api/v1/namespaces/(?P<namespace>{LABEL})/(?P<plural>secrets)",
+        rf"/apis/metal3\.io/v1alpha1/namespaces/(?P<namespace>{LABEL})/(?P<plural>hardwaredata)",
     ],
-    "all": [r"/apis/metal3\.io/v1alpha1/(?P<plural>hostclaims)", "/api/v1/(?P<plural>secrets)"],
+    "all": [
+        r"/apis/metal3\.io/v1alpha1/(?P<plural>hostclaims|hardwaredata)",
+        "/api/v1/(?P<plural>secrets)",
+    ],
 }
 PATHS["item"] = [rf"{path}/(?P<name>{NAME})" for path in PATHS["collection"]]
 PATHS["status"] = [f"{PATHS['item'][0]}/(?P<subresource>status)"]
@@ -164,6 +172,7 @@ PARAMETERS = {
 }
 PATCHES = {
     "hostclaims": ("json-patch+json", "merge-patch+json", "apply-patch+yaml"),
+    "hardwaredata": ("json-patch+json", "merge-patch+json", "apply-patch+yaml"),
     "secrets": (
         "json-patch+json",
         "merge-patch+json",
@@ -250,7 +259,7 @@ _LOOK = ("get", "list", "watch")
 _CHANGE = ("create", "update", "patch", "delete")
 ROLES = {
     "viewer": {("hostclaims", verb) for verb in _LOOK},
-    "editor": {(plural, verb) for plural in PATCHES for verb in _LOOK + _CHANGE},
+    "editor": {(plural, verb) for plural in ("hostclaims", "secrets") for verb in _LOOK + _CHANGE},
 }
 
 
@@ -258,31 +267,55 @@ def grants(
     policies: list[Object], caller: Caller, plural: str, verb: str, namespace: str
 ) -> list[Object]:
     """The grants that a caller has for a verb, none of them if anything denies it."""
-    mine = [p["spec"] for p in policies if any(_is(caller, s) for s in p["spec"]["subjects"])]
-    for denial in chain.from_iterable(spec.get("deny", ()) for spec in mine):
-        if _names(denial, plural, verb) and _covers(denial["namespaces"], namespace):
-            return []
+    if denies(policies, caller, plural, verb, namespace):
+        return []
     return [
         grant
-        for grant in chain.from_iterable(spec.get("allow", ()) for spec in mine)
+        for grant in _statements(policies, caller, "allow")
         if _names(grant, plural, verb) and _reaches(grant, caller, namespace)
     ]
+
+
+def denies(policies: list[Object], caller: Caller, plural: str, verb: str, namespace: str) -> bool:
+    """Whether anything denies a caller a verb, whoever grants it."""
+    return any(
+        _names(denial, plural, verb) and _covers(denial["namespaces"], namespace)
+        for denial in _statements(policies, caller, "deny")
+    )
 
 
 def span(policies: list[Object], caller: Caller, asked: Asked) -> tuple[str, ...]:
     """The namespaces that a request is about, as far as they are granted.
 
     Of all namespaces, those that are granted by name. A pattern may cover more
-    than anybody here knows of, so with one among them it is none.
+    than anybody here knows of, so with one among them it is none. HardwareData
+    is asked for where the hosts are, and granted by name where the claims are.
     """
-    if asked.namespace:
+    if asked.plural == "hardwaredata":
+        if not asked.namespace or denies(
+            policies, caller, asked.plural, asked.verb, asked.namespace
+        ):
+            return ()
+    elif asked.namespace:
         held = bool(grants(policies, caller, asked.plural, asked.verb, asked.namespace))
         return (asked.namespace,) * held
+    named = _named(policies, caller)
+    mine = [n for n in named if grants(policies, caller, asked.plural, asked.verb, n)]
+    return () if any(name.endswith("*") for name in mine) else tuple(mine)
+
+
+def _named(policies: list[Object], caller: Caller) -> list[str]:
+    """Every name and pattern of namespaces that a grant or the token has."""
     granted = [grant for p in policies for grant in p["spec"].get("allow", ())]
     named = {name for grant in granted for name in grant.get("namespaces", ())}
-    named |= {name for names in caller.claims.values() for name in names}
-    mine = [n for n in sorted(named) if grants(policies, caller, asked.plural, asked.verb, n)]
-    return () if any(name.endswith("*") for name in mine) else tuple(mine)
+    return sorted(named | {name for names in caller.claims.values() for name in names})
+
+
+def _statements(policies: list[Object], caller: Caller, effect: str) -> Iterator[Object]:
+    """What the policies that concern a caller allow, or deny."""
+    for policy in policies:
+        if any(_is(caller, subject) for subject in policy["spec"]["subjects"]):
+            yield from policy["spec"].get(effect, ())
 
 
 def _is(caller: Caller, subject: Object) -> bool:
@@ -334,31 +367,40 @@ def expect(
     if isinstance(asked, frozenset):
         return Refusal(asked, unheard=True)
     if asked.verb == "discovery":
-        return Pass(200)
+        return _discovery(caller, policies, request)
     if asked.verb == "review":
         return _review(caller, policies, request)
+    spanned = span(policies, caller, asked)
+    if asked.plural == "hardwaredata":
+        if not spanned:
+            return Refusal(frozenset({403}), unheard=True)
+        return _Hosts(cluster, request, asked, spanned).expected()
     if not asked.namespace:
-        return _all_namespaces(span(policies, caller, asked), cluster, request, asked)
+        return _all_namespaces(spanned, cluster, request, asked)
     verbs = ("patch", "create") if asked.applies else (asked.verb,)
     granted = [grants(policies, caller, asked.plural, v, asked.namespace) for v in verbs]
     if not all(granted) or (asked.subresource and asked.verb != "get"):
         return Refusal(frozenset({403}), unheard=True)
-    judge = _Judge(cluster, request, asked, granted)
-    faults = frozenset(judge.faults_of_body())
-    if not cluster.lets_proxy_into(asked.namespace):
-        return Refusal(faults | {403, 503}, by_cluster=True)
-    judged = judge.secret() if asked.plural == "secrets" else judge.claim()
-    if faults:
-        return Refusal(faults | (judged.codes if isinstance(judged, Refusal) else frozenset()))
-    return judged
+    return _Judge(cluster, request, asked, granted).expected()
 
 
 def _review(caller: Caller, policies: list[Object], request: Request) -> Expected:
     if "selfsubjectaccessreviews" not in request.target:
         return Pass(201)
-    asked = json.loads(request.body)["spec"]["resourceAttributes"]
-    plural, verb, namespace = asked["resource"], asked["verb"], asked["namespace"]
-    return Pass(201, shown=bool(grants(policies, caller, plural, verb, namespace)))
+    about = json.loads(request.body)["spec"]["resourceAttributes"]
+    asked = Asked(about["verb"], about["resource"], about["namespace"])
+    return Pass(201, shown=bool(span(policies, caller, asked)))
+
+
+def _discovery(caller: Caller, policies: list[Object], request: Request) -> Expected:
+    """HardwareData is there for those alone to whom it is granted, anywhere."""
+    if request.target.partition("?")[0] != "/apis/metal3.io/v1alpha1":
+        return Pass(200)
+    found = {"hostclaims", "hostclaims/status"}
+    for namespace in _named(policies, caller):
+        if any(grants(policies, caller, "hardwaredata", verb, namespace) for verb in _LOOK):
+            found.add("hardwaredata")
+    return Pass(200, shown=found)
 
 
 def _all_namespaces(
@@ -375,7 +417,7 @@ def _all_namespaces(
         faults.add(400)
     if faults:
         return Refusal(frozenset(faults))
-    open_to_us = [namespace for namespace in spanned if cluster.lets_proxy_into(namespace)]
+    open_to_us = [n for n in spanned if cluster.lets_proxy(asked.plural, n)]
     if not open_to_us:
         return Pass(403)
     if asked.verb == "watch" or "limit" in query:
@@ -397,6 +439,149 @@ def _is_theirs(plural: str, found: Object) -> bool:
     return plural == "hostclaims" or _is_stamped(found)
 
 
+def _unless(faults: set[int], answered: Pass) -> Expected:
+    """The cluster's answer, unless there are faults; its own refusal may be told before them."""
+    if not faults:
+        return answered
+    return Refusal(frozenset(faults | ({answered.code} if answered.code >= 400 else set())))
+
+
+# HardwareData: what the tenant's claims have, and what they could have.
+
+MATCHED: dict[str, set[str]] = {
+    "^blue": {"blue", "blue-dev", "blueberry"},
+    "^blue$": {"blue"},
+    "-(dev|a)$": {"blue-dev", "pool-a"},
+    "e": {"blue", "blue-dev", "blueberry", "red"},
+    "^b[a-l]ue-?": {"blue", "blue-dev", "blueberry"},
+    # Go and Python do not read these alike, or not at all: they admit nobody.
+    "[[:alpha:]]": set(),
+    "^(?!red)": set(),
+    r"\Ablue": set(),
+    "(blue": set(),
+    "(b+)+l": set(),
+}
+"""The namespaces that a `nameMatches` matches, of those that are here."""
+
+
+def admits(policy: Object, namespace: str, labels: Object) -> bool:
+    """Whether a HostDeployPolicy lets the claims of a namespace have hosts: all it sets agrees."""
+    spec = policy.get("spec", {})
+    if "hostClaimNamespaces" not in spec:
+        return False
+    wanted = spec["hostClaimNamespaces"]
+    return (
+        ("names" not in wanted or namespace in wanted["names"])
+        and ("nameMatches" not in wanted or namespace in MATCHED[wanted["nameMatches"]])
+        and all(
+            label["name"] in labels and label.get("value", "") in {"", labels[label["name"]]}
+            for label in wanted.get("hasLabels", ())
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Hosts:
+    """What there is to read where hosts are, for whoever has claims in some namespaces."""
+
+    cluster: Cluster
+    request: Request
+    asked: Asked
+    tenants: tuple[str, ...]
+
+    def is_open(self) -> bool:
+        """Whether a HostDeployPolicy here admits one of the namespaces."""
+        here = self._every("hostdeploypolicies", self.asked.namespace)
+        return any(
+            admits(policy, name, self._labels(name)) for policy in here for name in self.tenants
+        )
+
+    def _labels(self, namespace: str) -> Object:
+        found = self.cluster.find("namespaces", "", namespace)
+        if found is None or not self.cluster.lets_proxy("namespaces", namespace):
+            return {}
+        return dict(found["metadata"].get("labels", {}))
+
+    def bound(self) -> set[str]:
+        """The hosts here that claims of the namespaces are bound to."""
+        claims = chain.from_iterable(self._every("hostclaims", name) for name in self.tenants)
+        statuses = [claim.get("status", {}) for claim in claims]
+        hosts = [s[key] for s in statuses for key in ("hardwareData", "bareMetalHost") if key in s]
+        return {host["name"] for host in hosts if host["namespace"] == self.asked.namespace}
+
+    def _every(self, plural: str, namespace: str) -> list[Object]:
+        """What the proxy can see of a resource."""
+        return (
+            self.cluster.every(plural, namespace)
+            if self.cluster.lets_proxy(plural, namespace)
+            else []
+        )
+
+    def visible(self) -> set[str]:
+        """The names that may be told of at all."""
+        here = {
+            found["metadata"]["name"]
+            for found in self.cluster.every("hardwaredata", self.asked.namespace)
+        }
+        return here if self.is_open() else here & self.bound()
+
+    def expected(self) -> Expected:
+        faults = {406} if "application/cbor" in self.request.header("accept") else set()
+        if not self.is_open():
+            faults |= set(self._faults_where_closed())
+        if not self.cluster.lets_proxy("hardwaredata", self.asked.namespace):
+            return Refusal(frozenset(faults | {403, 503}), by_cluster=True)
+        if faults:
+            return Refusal(frozenset(faults))
+        return self._all() if self.is_open() or self.asked.verb == "get" else self._of_bound()
+
+    def _faults_where_closed(self) -> Iterator[int]:
+        """There is nothing here but the hosts of one's claims."""
+        bound = self.bound()
+        match self.asked.verb:
+            case "get" if self.asked.name not in bound:
+                yield 404
+            case "list" if not bound:
+                yield 403
+            case "watch":
+                yield 403
+        query = dict(self.request.query)
+        if self.asked.verb == "list" and (
+            "continue" in query or query.get("includeObject") == "None"
+        ):
+            yield 400
+
+    def _all(self) -> Pass:
+        code, shown = self.cluster.tell_owner(self.request)
+        if code != 200 or self.asked.verb == "watch":
+            return Pass(code)
+        return Pass(
+            code, shown=shown if self.asked.verb == "get" else (names_in(shown), shown["metadata"])
+        )
+
+    def _of_bound(self) -> Pass:
+        """A list of them, which does not tell how many there are besides."""
+        path, _, query = self.request.target.partition("?")
+        kept = [pair for pair in query.split("&") if pair and not pair.startswith("limit=")]
+        request = replace(self.request, target="?".join([path, *["&".join(kept)][: len(kept)]]))
+        code, shown = self.cluster.tell_owner(request)
+        if code != 200:
+            return Pass(code)
+        names = [name for name in names_in(shown) if name in self.bound()]
+        return Pass(code, shown=(names, {"resourceVersion": shown["metadata"]["resourceVersion"]}))
+
+
+def hosts_shown(caller: Caller, policies: list[Object], cluster: Cluster, asked: Asked) -> set[str]:
+    """The names of HardwareData of the namespace that an answer may tell."""
+    spanned = span(policies, caller, asked)
+    if asked.plural != "hardwaredata" or not spanned:
+        return set()
+    return _Hosts(cluster, Request("", ""), asked, spanned).visible()
+
+
+# HostClaims and secrets of one namespace.
+
+
 @dataclass(frozen=True, slots=True)
 class _Judge:
     """The exceptions from what the owner would get, for one request."""
@@ -406,30 +591,57 @@ class _Judge:
     asked: Asked
     granted: list[list[Object]]
 
-    def faults_of_body(self) -> Iterator[int]:
+    def expected(self) -> Expected:
+        """The cluster's answer, if nothing is wrong; else any of what is wrong."""
+        faults = set(self._faults_of_form())
+        if not self.cluster.lets_proxy(self.asked.plural, self.asked.namespace):
+            return Refusal(frozenset(faults | {403, 503}), by_cluster=True)
+        if self._is_hidden():
+            # To an apply, which would create it, it is in the way.
+            return Refusal(frozenset(faults | {409 if self.asked.applies else 404}))
+        faults |= set(self._faults_of_state())
+        if self._is_whole():
+            faults |= set(self._faults_of_content(self.sent()))
+        elif self.asked.verb == "patch":
+            code, after = self._told(self.request)
+            faults |= set(self._faults_of_content(after)) if code < 300 else set()
+        return _unless(faults, self._answered())
+
+    def _is_whole(self) -> bool:
+        """Whether what is written can be read off the body, and needs not be rehearsed."""
+        applies_secret = self.asked.applies and self.asked.plural == "secrets"
+        return self.asked.verb in {"create", "update"} or applies_secret
+
+    def _faults_of_form(self) -> Iterator[int]:
         """What is wrong however the cluster looks."""
+        verb, media = self.asked.verb, self.request.content_type
         if "application/cbor" in self.request.header("accept"):
             yield 406
-        if self.asked.verb.startswith("delete") and self.request.body:
+        if self.asked.plural == "secrets" and ("includeObject", "None") in self.request.query:
+            yield from [400] if verb == "get" else []
+        if verb.startswith("delete") and self.request.body:
             # The apiserver would read one of them and leave the other.
             yield from (400 for key, _ in self.request.query if key in _DELETE.split())
-        if self.asked.verb in {"create", "update"} or (
-            self.request.body and self.asked.verb in {"delete", "deletecollection"}
-        ):
-            taken = {"application/json", "application/yaml"}
-            if self.asked.plural == "secrets" and self.asked.verb != "deletecollection":
-                taken.add(protobuf.MEDIA_TYPE)
-            if self.request.content_type not in taken:
-                yield 415
-                return
-        if self.asked.verb in {"create", "update"} or self.asked.applies:
+        if self.request.body:
+            spoilt = PROTOBUF_SPOILT if media == PROTOBUF else JSON_SPOILT
+            yield from spoilt[self.request.spoilt][0]
+        if self.request.body and verb != "patch" and media not in self._media():
+            yield 415
+        if verb in {"create", "update"} or self.asked.applies:
             yield from self._faults_of_object(self.sent())
 
+    def _media(self) -> set[str]:
+        """What a body may come in. In protobuf, secrets are written, and options of a delete."""
+        taken = {"application/json", "application/yaml"}
+        if self.asked.verb == "delete" or (
+            self.asked.plural == "secrets" and self.asked.verb in {"create", "update"}
+        ):
+            taken.add(PROTOBUF)
+        return taken
+
     def sent(self) -> Any:
-        """The body, whatever it was written in."""
-        if self.request.content_type == protobuf.MEDIA_TYPE:
-            return protobuf.decode(self.request.body)
-        return json.loads(self.request.body)
+        """What the body says, whatever it was written in."""
+        return json.loads(self.request.said or self.request.body)
 
     def _faults_of_object(self, sent: Object) -> Iterator[int]:
         metadata = sent.get("metadata", {})
@@ -444,6 +656,55 @@ class _Judge:
             yield 400
         if self.asked.plural == "secrets" and sent.get("type", "Opaque") not in SECRET_TYPES:
             yield 403
+
+    def _is_hidden(self) -> bool:
+        """Secrets that are not stamped are not there."""
+        live = self.live
+        return self.asked.plural == "secrets" and live is not None and not _is_stamped(live)
+
+    def _faults_of_state(self) -> Iterator[int]:
+        """What is wrong with a write as the object is now: that it is not there, or another."""
+        verb, live = self.asked.verb, self.live
+        if verb not in {"update", "patch"}:
+            return
+        version = self._version()
+        if live is None:
+            yield from [404] if version or not self.asked.applies else []
+            return
+        if version not in {"", "0", live["metadata"]["resourceVersion"]}:
+            yield 409
+        if self.asked.plural == "secrets" and live["type"] not in SECRET_TYPES:
+            yield 403
+
+    def _version(self) -> str:
+        """The version that a write insists on, if any."""
+        sent = self.sent()
+        if not isinstance(sent, list):
+            return str(sent.get("metadata", {}).get("resourceVersion", ""))
+        pointer = "/metadata/resourceVersion"
+        sets = [o for o in sent if o["path"] == pointer and o["op"] in {"add", "replace"}]
+        return str(sets[-1]["value"]) if sets else ""
+
+    def _faults_of_content(self, after: Object) -> Iterator[int]:
+        """What is wrong with what would be stored."""
+        live = self.live
+        wrong = [*self._owned(after, live)]
+        if self.asked.plural == "secrets":
+            wrong.append(live is not None and after.get("type", live["type"]) != live["type"])
+            wrong.append(not self._is_whole() and not _is_stamped(after))
+        else:
+            wrong += [*self._foreign(after), *self._unfinished(after, live)]
+            for granted in self.granted:
+                wrong.append(not any(self._is_within(g, after, live) for g in granted))
+        yield from [403] if any(wrong) else []
+
+    def _answered(self) -> Pass:
+        """What the owner gets, of tenant secrets only, and with the stamp on what is written."""
+        if self.asked.plural != "secrets":
+            return self._as_owner()
+        if self.asked.verb == "list":
+            return self._stamped_only(self._as_owner())
+        return self._as_owner(_stamped(self.sent())) if self._is_whole() else self._as_owner()
 
     @property
     def live(self) -> Object | None:
@@ -465,30 +726,6 @@ class _Judge:
             return Pass(code, shown=answer)
         return Pass(code, stored=None if self.asked.verb.startswith("delete") else answer)
 
-    # Secrets: only stamped ones are there, and what is written is stamped.
-
-    def secret(self) -> Expected:
-        verb, live = self.asked.verb, self.live
-        match verb:
-            case "list":
-                return self._stamped_only(self._as_owner())
-            case "watch" | "deletecollection":
-                return self._as_owner()
-            case "create":
-                return self._stored(None)
-        if self.asked.applies:
-            return self._applied_secret(live)
-        if verb == "get" and ("includeObject", "None") in self.request.query:
-            return Refusal(frozenset({400}))
-        if live is None or not _is_stamped(live):
-            return Refusal(frozenset({404}))
-        match verb:
-            case "update":
-                return self._replaced_secret(live)
-            case "patch":
-                return self._patched_secret(live)
-        return self._as_owner()
-
     def _stamped_only(self, owners: Pass) -> Pass:
         if owners.code != 200 or any(key == "limit" for key, _ in self.request.query):
             return Pass(owners.code)
@@ -498,70 +735,12 @@ class _Judge:
         found = self.cluster.find("secrets", self.asked.namespace, name)
         return found is not None and _is_stamped(found)
 
-    def _applied_secret(self, live: Object | None) -> Expected:
-        version = self.sent().get("metadata", {}).get("resourceVersion")
-        if live is None:
-            return Refusal(frozenset({404})) if version else self._stored(None)
-        return self._replaced_secret(live) if _is_stamped(live) else Refusal(frozenset({409}))
-
-    def _replaced_secret(self, live: Object) -> Expected:
-        if self._is_stale(live):
-            return Refusal(frozenset({409}))
-        if self.sent().get("type", live["type"]) != live["type"]:
-            return Refusal(frozenset({403}))
-        return self._stored(live)
-
-    def _stored(self, live: Object | None) -> Expected:
-        """A whole secret of the tenant's, which gets the stamp whatever it says."""
-        if any(self._owned(self.sent(), live)):
-            return Refusal(frozenset({403}))
-        return self._as_owner(_stamped(self.sent()))
-
-    def _is_stale(self, live: Object) -> bool:
-        version = self.sent().get("metadata", {}).get("resourceVersion", "0")
-        return version not in {"0", live["metadata"]["resourceVersion"]}
-
-    def _patched_secret(self, live: Object) -> Expected:
-        code, after = self._told(self.request)
-        kept = code < 300 and after["type"] == live["type"] and _is_stamped(after)
-        if code < 300 and (not kept or any(self._owned(after, live))):
-            return Refusal(frozenset({403}))
-        return self._as_owner()
-
     def _told(self, request: Request) -> tuple[int, Any]:
         """What the owner is told; of a write the object, whatever the client wants to be shown."""
         if self.asked.verb not in {"create", "update", "patch"}:
             return self.cluster.tell_owner(request)
         kept = tuple(h for h in request.headers if h[0].lower() != "accept")
         return self.cluster.tell_owner(replace(request, headers=kept))
-
-    # HostClaims: what they refer to is the tenant's, what they ask for within bounds.
-
-    def claim(self) -> Expected:
-        verb, live = self.asked.verb, self.live
-        if verb not in {"create", "update", "patch"}:
-            return self._as_owner()
-        if verb == "create":
-            return self._judged(self.sent(), None)
-        if self.asked.applies and live is None:
-            if self.sent().get("metadata", {}).get("resourceVersion"):
-                return Refusal(frozenset({404}))
-        elif live is None:
-            return Refusal(frozenset({404}))
-        if verb == "update":
-            stale = live is not None and self._is_stale(live)
-            return Refusal(frozenset({409})) if stale else self._judged(self.sent(), live)
-        code, after = self._told(self.request)
-        return self._judged(after, live) if code < 300 else Pass(code)
-
-    def _judged(self, after: Object, before: Object | None) -> Expected:
-        wrong = (self._foreign(after), self._unfinished(after, before), self._owned(after, before))
-        if any(chain(*wrong)):
-            return Refusal(frozenset({403}))
-        needed = [
-            [g for g in grants if self._is_within(g, after, before)] for grants in self.granted
-        ]
-        return self._as_owner() if all(needed) else Refusal(frozenset({403}))
 
     def _foreign(self, claim: Object) -> Iterator[bool]:
         spec = claim.get("spec", {})

@@ -6,8 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.oracle.reference import FINALIZER, STAMP, Caller, Object, Request
-from tests.oracle.world import NAMESPACES, VAULT, path_of
+from tests.oracle.bodies import JSON_SPOILT, PROTOBUF, PROTOBUF_SPOILT
+from tests.oracle.reference import FINALIZER, MATCHED, STAMP, Caller, Object, Request
+from tests.oracle.world import CLAIMS, HOSTS, NAMESPACES, POOLS, VAULT, host, path_of
 
 CALLERS = {
     "alice": Caller("corp", "alice", groups=("/tenants/blue",)),
@@ -19,12 +20,15 @@ NAMES = ("one", "two")
 Deed = tuple[str, str, str, str, Object | None]
 """What the owner does: method, resource, namespace, name, body."""
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
+ANY = tuple((namespace, name) for namespace in NAMESPACES for name in NAMES)
 VERSION, UID = "$VERSION", "$UID"
 """Stand in a body for those of the object that it is about, as it is when the body is sent."""
 
 namespaces = st.sampled_from(NAMESPACES)
 names = st.sampled_from(NAMES)
 plurals = st.sampled_from(["secrets", "hostclaims"])
+pools = st.sampled_from((*POOLS, *POOLS, *POOLS, VAULT))
+hosts = st.sampled_from(HOSTS)
 
 
 def _some(*pieces: Any, most: int = 2) -> st.SearchStrategy[list[Any]]:
@@ -41,7 +45,7 @@ SUBJECTS: list[Object] = [
     {"issuer": "lab", "user": "alice"},
     {"issuer": "mgmt", "serviceAccount": "capm3/manager"},
 ]
-PATTERNS = ["*", "blue-*", "blue", "blue-dev", "red", VAULT]
+PATTERNS = ["*", "blue-*", "blue", "blue-dev", "red", "pool-a", VAULT]
 BOUNDS: list[Object] = [
     {"images": ["https://images.example.com/blue/"]},
     {"maxHostClaims": 1},
@@ -52,6 +56,7 @@ ALL: Object = {
     "resources": ["secrets", "hostclaims"],
     "verbs": list(VERBS),
 }
+READ_HOSTS: Object = {"resources": ["hardwaredata"], "verbs": ["get", "list", "watch"]}
 
 _subjects = st.lists(st.sampled_from(SUBJECTS), min_size=1, max_size=2)
 _patterns = st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=2)
@@ -62,6 +67,9 @@ _statements = st.one_of(
         lambda plural, verbs: {"resources": [plural], "verbs": verbs},
         plurals,
         st.lists(st.sampled_from(VERBS), min_size=1, max_size=4),
+    ),
+    st.sampled_from(
+        [READ_HOSTS, {**READ_HOSTS, "verbs": ["get"]}, {**READ_HOSTS, "verbs": ["list", "watch"]}]
     ),
 )
 
@@ -78,7 +86,7 @@ def _grants(draw: st.DrawFn) -> Object:
 _denials = st.builds(
     lambda patterns, what: {"namespaces": patterns, **what},
     _patterns,
-    st.one_of(st.just({}), _statements),
+    st.one_of(st.just({}), _statements, _statements, _statements),
 )
 
 
@@ -91,11 +99,12 @@ def _policy(number: int, subjects: list[Object], spec: Object) -> Object:
     }
 
 
-_specs = st.one_of(
-    st.lists(_grants(), min_size=1, max_size=2).map(lambda grants: {"allow": grants}),
-    st.lists(_denials, min_size=1, max_size=1).map(lambda denials: {"deny": denials}),
-)
-_FULL = _policy(9, SUBJECTS[:2], {"allow": [{"namespaces": ["blue", "blue-dev"], **ALL}]})
+_allowing = st.lists(_grants(), min_size=1, max_size=2).map(lambda grants: {"allow": grants})
+# Mostly of something, for where all is denied there is little to find.
+_denying = _denials.map(lambda denial: {"deny": [denial]})
+_specs = st.one_of(_allowing, _allowing, _denying)
+_HERS = {"namespaces": ["blue", "blue-dev"]}
+_FULL = _policy(9, SUBJECTS[:2], {"allow": [{**_HERS, **ALL}, {**_HERS, **READ_HOSTS}]})
 
 
 @st.composite
@@ -103,7 +112,7 @@ def policies(draw: st.DrawFn) -> list[Object]:
     """Documents as administrators write them; more often than not, Alice has her namespaces."""
     found = draw(st.lists(st.tuples(_subjects, _specs), max_size=3))
     documents = [_policy(number, *parts) for number, parts in enumerate(found)]
-    return documents + ([_FULL] if draw(st.integers(0, 3)) else [])
+    return documents + ([_FULL] if draw(st.integers(0, 7)) else [])
 
 
 # Objects.
@@ -265,6 +274,19 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "delete": ("dryRun=All", "propagationPolicy=Foreground", "gracePeriodSeconds=0"),
     "deletecollection": ("labelSelector=app%3Dx", f"labelSelector=%21{STAMP}", "dryRun=All"),
 }
+HOST_QUERIES = {
+    "get": ("pretty=true", "includeObject=None", "resourceVersion=0"),
+    "list": (
+        "labelSelector=app%3Dx",
+        "fieldSelector=metadata.name%3Done",
+        "limit=1",
+        "limit=1&labelSelector=app",
+        "continue=x",
+        "includeObject=None",
+        "resourceVersion=0",
+    ),
+    "watch": ("resourceVersion=0", QUERIES["watch"][0], "fieldSelector=metadata.name%3Done"),
+}
 KINDS = (
     *("create", "create", "get", "list", "update", "update", "merge", "merge", "json", "json"),
     *("strategic", "apply", "apply", "delete", "delete", "deletecollection", "watch", "status"),
@@ -306,10 +328,20 @@ STRANGE = (
     ("POST", "/api/v1/namespaces/{namespace}/serviceaccounts/default/token"),
     ("GET", "/apis/metal3.io/v1alpha1/namespaces/{namespace}/baremetalhosts"),
     ("GET", "/apis/metal3.io/v1beta1/namespaces/{namespace}/hostclaims"),
+    ("GET", "/apis/metal3.io/v1alpha1/namespaces/{namespace}/hostdeploypolicies"),
+    ("GET", "/apis/metal3.io/v1alpha1/hardwaredata"),
+    ("GET", "{hardware}/one/status"),
+    ("POST", "{hardware}"),
+    ("PUT", "{hardware}/one"),
+    ("PATCH", "{hardware}/one"),
+    ("DELETE", "{hardware}/one"),
+    ("DELETE", "{hardware}"),
     ("GET", "/apis/apps/v1/namespaces/{namespace}/secrets"),
     ("GET", "/metrics"),
     ("GET", "/api"),
     ("GET", "/apis/metal3.io"),
+    ("GET", "/apis/metal3.io/v1alpha1"),
+    ("GET", "/apis/metal3.io/v1alpha1"),
 )
 
 _MEDIA = {
@@ -318,6 +350,17 @@ _MEDIA = {
     "strategic": "application/strategic-merge-patch+json",
     "apply": "application/apply-patch+yaml",
 }
+_WHOLE = {"create", "update"}
+_OF_METADATA = {"a field more in its metadata", "not UTF-8"}
+_IN_PROTOBUF = {
+    ("create", "secrets"),
+    ("create", "hostclaims"),
+    ("update", "secrets"),
+    ("delete", "secrets"),
+    ("delete", "hostclaims"),
+    ("deletecollection", "secrets"),
+}
+"""What may be written in protobuf, or, for two of them, may not."""
 _METHODS = {"create": "POST", "update": "PUT", "delete": "DELETE", "deletecollection": "DELETE"}
 
 
@@ -349,7 +392,7 @@ def requests(draw: st.DrawFn) -> Request:
     """A request as clients send them, mostly."""
     kind, plural = draw(st.sampled_from(KINDS)), draw(plurals)
     # Mostly where something is granted, so that there is something to find.
-    namespace = draw(st.sampled_from((*NAMESPACES, "blue", "blue-dev", "blue", "blue-dev", VAULT)))
+    namespace = draw(st.sampled_from((*NAMESPACES, *("blue", "blue-dev") * 4, VAULT)))
     name = draw(names)
     collection = kind in {"create", "list", "watch", "deletecollection"}
     target = path_of(plural, namespace, "" if collection else name)
@@ -371,17 +414,42 @@ def requests(draw: st.DrawFn) -> Request:
         headers[1] = ("Content-Type", "application/cbor")
     elif oddity == 6 and kind in {"create", "update"}:
         headers[1] = ("Content-Type", "application/yaml")  # JSON is YAML
+    elif oddity in range(7, 14) and (kind, plural) in _IN_PROTOBUF and body is not None:
+        headers[1] = ("Content-Type", PROTOBUF)  # as controllers do
     query = _query(draw, kind)
-    payload = b"" if body is None else json.dumps(body).encode()
-    return Request(_method(kind), target + query, tuple(headers), payload)
+    if body is None:
+        return Request(_method(kind), target + query, tuple(headers))
+    spoilt = _spoilt(draw, kind, headers[1][1])
+    payload = json.dumps(body).encode()
+    return Request(_method(kind), target + query, tuple(headers), payload, spoilt=spoilt)
+
+
+def _spoilt(draw: st.DrawFn, kind: str, media: str) -> str:
+    """Something that is done to a body, now and then; to one in protobuf, half the time."""
+    if draw(st.integers(0, 1 if media == PROTOBUF else 19)):
+        return ""
+    ways = PROTOBUF_SPOILT if media == PROTOBUF else JSON_SPOILT
+    return draw(st.sampled_from([way for way in ways if kind in _WHOLE or way not in _OF_METADATA]))
+
+
+@st.composite
+def questions_about_hosts(draw: st.DrawFn) -> Request:
+    """Somebody reads what is known of hosts."""
+    verb = draw(st.sampled_from(("get", "list", "list", "watch")))
+    target = path_of("hardwaredata", draw(pools), draw(hosts) if verb == "get" else "")
+    headers = [("User-Agent", "test/1")]
+    oddity = draw(st.integers(0, 19))
+    if oddity < len(ACCEPTS):
+        headers.append(("Accept", ACCEPTS[oddity].format("List" if verb == "list" else "")))
+    return Request("GET", target + _query(draw, verb, HOST_QUERIES), tuple(headers))
 
 
 def _method(kind: str) -> str:
     return "PATCH" if kind in _MEDIA else _METHODS.get(kind, "GET")
 
 
-def _query(draw: st.DrawFn, kind: str) -> str:
-    queries = QUERIES.get(kind, QUERIES["write" if kind in {*_MEDIA, *_METHODS} else "get"])
+def _query(draw: st.DrawFn, kind: str, table: dict[str, tuple[str, ...]] = QUERIES) -> str:
+    queries = table.get(kind, QUERIES["write" if kind in {*_MEDIA, *_METHODS} else "get"])
     found = draw(st.sampled_from(("", "", *queries) if kind != "apply" else queries))
     if kind == "watch":
         found = f"watch=1&{found}".removesuffix("&")
@@ -395,7 +463,10 @@ def strange_requests(draw: st.DrawFn) -> Request:
     method, target = draw(st.sampled_from(STRANGE))
     paths = {plural: path_of(plural, namespace) for plural in ("secrets", "hostclaims")}
     target = target.format(
-        claims=paths["hostclaims"], secrets=paths["secrets"], namespace=namespace
+        claims=paths["hostclaims"],
+        secrets=paths["secrets"],
+        hardware=path_of("hardwaredata", draw(pools)),
+        namespace=namespace,
     )
     headers = (("Content-Type", "application/merge-patch+json"),) if method == "PATCH" else ()
     return Request(method, target, headers, b"{}" if method in {"POST", "PUT", "PATCH"} else b"")
@@ -419,13 +490,11 @@ reviews = st.builds(
             }
         ).encode(),
     ),
-    plurals,
+    st.sampled_from(["secrets", "hostclaims", "hardwaredata"]),
     st.sampled_from(VERBS),
-    st.sampled_from((*NAMESPACES, VAULT)),
+    st.sampled_from((*NAMESPACES, *POOLS, VAULT)),
 )
-tokens = st.sampled_from(
-    ["alice", "alice", "alice", "alice", "bob", "other-alice", "capm3", "mallory"]
-)
+tokens = st.sampled_from([*["alice"] * 8, "bob", "bob", "other-alice", "capm3", "mallory"])
 
 # What the owner does.
 
@@ -471,4 +540,49 @@ def _private_secret(namespace: str, name: str, labels: Object, deed: str) -> Obj
 DEEDS = (
     *("stamped", "stamped", "unstamped", "unstamped", "token", "stamp", "unstamp", "claim"),
     *("status", "delete secrets", "delete hostclaims"),
+)
+
+
+ADMITTED: list[Object] = [
+    {"names": ["blue"]},
+    {"names": ["red", "blue-dev"]},
+    {"names": []},
+    {"hasLabels": [{"name": "team", "value": "blue"}]},
+    {"hasLabels": [{"name": "team"}, {"name": "kubernetes.io/metadata.name"}]},
+    {"names": ["blue", "red"], "hasLabels": [{"name": "team", "value": "blue"}]},
+    {"names": ["blue"], "nameMatches": "^blue$"},
+    {"names": ["blue"], "nameMatches": "-(dev|a)$"},
+    {},
+]
+"""What HostDeployPolicies say of the namespaces that they admit."""
+admitted = st.one_of(
+    st.sampled_from(ADMITTED),
+    st.sampled_from(list(MATCHED)).map(lambda pattern: {"nameMatches": pattern}),
+)
+
+
+@st.composite
+def host_deeds(draw: st.DrawFn) -> Deed:
+    """Something that the owner does about hosts."""
+    where = (draw(pools), draw(hosts))
+    deed = draw(st.sampled_from(HOST_DEEDS))
+    if deed == "bind":
+        key = draw(st.sampled_from(["hardwareData", "bareMetalHost"]))
+        bound = {"status": {key: {"namespace": where[0], "name": where[1]}}}
+        return "PATCH", "hostclaims/status", *draw(st.sampled_from((*CLAIMS, *ANY))), bound
+    if deed == "label":
+        label = {"team": draw(st.sampled_from(["blue", "red", None]))}
+        return "PATCH", "namespaces", "", draw(namespaces), {"metadata": {"labels": label}}
+    if deed == "found":
+        return "POST", "hardwaredata", *where, host(where[1])
+    if deed == "admit":
+        spec = {"hostClaimNamespaces": draw(admitted)} if draw(st.integers(0, 9)) else {}
+        policy = {"apiVersion": "metal3.io/v1alpha1", "kind": "HostDeployPolicy", "spec": spec}
+        return "POST", "hostdeploypolicies", *where, {**policy, "metadata": {"name": where[1]}}
+    return "DELETE", deed.removeprefix("delete "), *where, None
+
+
+HOST_DEEDS = (
+    *("bind", "bind", "bind", "bind", "label", "label", "admit", "admit", "found"),
+    *("delete hardwaredata", "delete hostdeploypolicies"),
 )

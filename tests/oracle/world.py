@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
@@ -33,19 +34,92 @@ from tests.oracle.reference import Caller, Object, Request
 T = TypeVar("T")
 
 NAMESPACES = ("blue", "blue-dev", "blueberry", "red")
-"""Where the proxy's service account has rights."""
+"""Where claims live, and the proxy's service account has rights."""
+POOLS = ("pool-a", "blue-dev")
+"""Where hosts are, and it may read what is known of them; one has claims, too."""
 VAULT = "vault"
-"""Where it has none."""
-GROUPS = {"secrets": "", "hostclaims": "metal3.io"}
+"""Where it has no rights."""
+HOSTS = ("one", "two")
+CLAIMS = (("blue", "one"), ("blue-dev", "two"))
+"""The claims that are there from the start."""
+GROUPS = {
+    "namespaces": "",
+    "secrets": "",
+    "hostclaims": "metal3.io",
+    "hardwaredata": "metal3.io",
+    "hostdeploypolicies": "metal3.io",
+}
+RIGHTS = {
+    "secrets": NAMESPACES,
+    "hostclaims": NAMESPACES,
+    # A namespace that the proxy may look at the labels of, and one that it may not.
+    "namespaces": ("blue", "blue-dev", "blueberry"),
+    "hardwaredata": POOLS,
+    "hostdeploypolicies": POOLS,
+}
+"""The namespaces in which the proxy has rights, for each resource."""
+
+_WRITE = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
+_RULES: dict[str, list[Object]] = {
+    "secrets": [{"apiGroups": [""], "resources": ["secrets"], "verbs": _WRITE}],
+    "hostclaims": [
+        {"apiGroups": ["metal3.io"], "resources": ["hostclaims"], "verbs": _WRITE},
+        {"apiGroups": ["metal3.io"], "resources": ["hostclaims/status"], "verbs": ["get"]},
+    ],
+    "namespaces": [{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}],
+    "hardwaredata": [
+        {
+            "apiGroups": ["metal3.io"],
+            "resources": ["hardwaredata"],
+            "verbs": ["get", "list", "watch"],
+        }
+    ],
+    "hostdeploypolicies": [
+        {"apiGroups": ["metal3.io"], "resources": ["hostdeploypolicies"], "verbs": ["list"]}
+    ],
+}
 _SPINS = 500
 """How many turns of the event loop any answer takes, at the very most."""
 
 
 @cache
-def _definitions() -> tuple[Object, ...]:
+def _installed() -> tuple[Apiserver, str, Object]:
+    """A cluster with the service account bound as `deploy/` does, its token, and what is stored."""
     folder = Path(crds.__file__).parent
     texts = [file.read_text() for file in sorted(folder.glob("*.yaml"))]
-    return tuple(found for text in texts for found in yaml.safe_load_all(text) if found)
+    definitions = [found for text in texts for found in yaml.safe_load_all(text) if found]
+    server = Apiserver(definitions, lambda: NOON)
+    owner = Api(server)
+    for name in (*dict.fromkeys((*NAMESPACES, *POOLS)), VAULT, "hostclaim-proxy"):
+        owner.ask("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    accounts = "/api/v1/namespaces/hostclaim-proxy/serviceaccounts"
+    owner.ask("POST", accounts, {"metadata": {"name": "proxy"}})
+    account = {"kind": "ServiceAccount", "name": "proxy", "namespace": "hostclaim-proxy"}
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    for plural, namespaces in RIGHTS.items():
+        metadata = {"name": plural}
+        owner.ask("POST", f"{rbac}/clusterroles", {"metadata": metadata, "rules": _RULES[plural]})
+        role = {"kind": "ClusterRole", "apiGroup": "rbac.authorization.k8s.io", **metadata}
+        binding = {"metadata": metadata, "roleRef": role, "subjects": [account]}
+        for name in namespaces:
+            owner.ask("POST", f"{rbac}/namespaces/{name}/rolebindings", binding)
+    for namespace in (*POOLS, VAULT):
+        for name in HOSTS:
+            owner.ask("POST", path_of("hardwaredata", namespace), host(name))
+    for namespace, name in CLAIMS:
+        kind = {"apiVersion": "metal3.io/v1alpha1", "kind": "HostClaim"}
+        claim = {**kind, "metadata": {"name": name}, "spec": {"poweredOn": True}}
+        owner.ask("POST", path_of("hostclaims", namespace), claim)
+    token: str = owner.ask("POST", f"{accounts}/proxy/token", {"spec": {}})["status"]["token"]
+    return server, token, {key: copy(value) for key, value in vars(server.store).items()}
+
+
+def _fresh() -> tuple[Apiserver, str]:
+    """The cluster as it was installed, and the token: there is one, one world after the other."""
+    server, token, stored = _installed()
+    # Objects are values, so what holds them is all that changes.
+    vars(server.store).update({key: copy(value) for key, value in stored.items()})
+    return server, token
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +255,8 @@ class World:
 
     def __init__(self, callers: dict[str, Caller]) -> None:
         self._loop = asyncio.new_event_loop()
-        self.server = Apiserver(_definitions(), lambda: NOON)
-        self.owner = Api(self.server)
-        self.upstream = InMemory(self.server, self._install())
+        self.server, token = _fresh()
+        self.upstream = InMemory(self.server, token)
         self.audit = FakeAuditLog()
         self.entitlements = Entitlements()
         self._ids = count(1)
@@ -200,35 +273,6 @@ class World:
             ),
             Limits(),
         )
-
-    def _install(self) -> str:
-        """Bind the service account as `deploy/` does, and give its token."""
-        for name in (*NAMESPACES, VAULT, "hostclaim-proxy"):
-            self._make("/api/v1/namespaces", {"metadata": {"name": name}})
-        self._make(
-            "/api/v1/namespaces/hostclaim-proxy/serviceaccounts", {"metadata": {"name": "proxy"}}
-        )
-        verbs = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
-        rules = [
-            {"apiGroups": [group], "resources": [plural], "verbs": verbs}
-            for plural, group in GROUPS.items()
-        ]
-        read = {"apiGroups": ["metal3.io"], "resources": ["hostclaims/status"], "verbs": ["get"]}
-        rbac = "/apis/rbac.authorization.k8s.io/v1"
-        self._make(
-            f"{rbac}/clusterroles", {"metadata": {"name": "tenants"}, "rules": [*rules, read]}
-        )
-        account = {"kind": "ServiceAccount", "name": "proxy", "namespace": "hostclaim-proxy"}
-        role = {"kind": "ClusterRole", "name": "tenants", "apiGroup": "rbac.authorization.k8s.io"}
-        binding = {"metadata": {"name": "proxy"}, "roleRef": role, "subjects": [account]}
-        for name in NAMESPACES:
-            self._make(f"{rbac}/namespaces/{name}/rolebindings", binding)
-        target = "/api/v1/namespaces/hostclaim-proxy/serviceaccounts/proxy/token"
-        token: str = self.owner.ask("POST", target, {"spec": {}})["status"]["token"]
-        return token
-
-    def _make(self, target: str, body: Object) -> None:
-        self.owner.ask("POST", target, body)
 
     # What the owner does.
 
@@ -257,8 +301,8 @@ class World:
         found = answer(self.server, token, method, target, headers, request.body)
         return (found.code, json.loads(found.body)) if isinstance(found, Reply) else (200, None)
 
-    def lets_proxy_into(self, namespace: str) -> bool:
-        return namespace in NAMESPACES
+    def lets_proxy(self, plural: str, namespace: str) -> bool:
+        return namespace in RIGHTS[plural]
 
     def since(self, revision: int) -> list[Change]:
         """What was stored after a revision."""
@@ -313,9 +357,18 @@ class World:
 
 
 def path_of(plural: str, namespace: str, name: str = "") -> str:
-    """The path of a collection or, with a name, of an object."""
-    root = "/api/v1" if plural == "secrets" else "/apis/metal3.io/v1alpha1"
-    return f"{root}/namespaces/{namespace}/{plural}" + (f"/{name}" if name else "")
+    """The path of a collection or, with a name, of an object or what is below it."""
+    plural, _, subresource = plural.partition("/")
+    root = "/apis/metal3.io/v1alpha1" if GROUPS[plural] else "/api/v1"
+    path = f"{root}/namespaces/{namespace}/{plural}" if namespace else f"{root}/{plural}"
+    return "/".join(part for part in (path, name, subresource) if part)
+
+
+def host(name: str) -> Object:
+    """What is known of a host; every other has a label."""
+    labels = {"app": "x"} if name == HOSTS[0] else {}
+    kind = {"apiVersion": "metal3.io/v1alpha1", "kind": "HardwareData"}
+    return {**kind, "metadata": {"name": name, "labels": labels}, "spec": {}}
 
 
 def _identity(caller: Caller) -> Identity:
