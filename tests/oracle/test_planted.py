@@ -1,9 +1,12 @@
 """A check that cannot fail proves nothing: with a bug planted on purpose, the machine finds it.
 
-Each is planted in a copy of the package, on which the machine then runs.
+Each is planted in a copy of the package, on which the machine then runs. That it fails is not
+enough: a copy that cannot be imported would, too. So it has to name the request, what the rules
+say to it and what the proxy did.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,34 +28,91 @@ COPIED = (
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """A piece of a room's source, and what stands there instead."""
+    """A piece of a room's source, and what stands there instead.
+
+    The machine has to find it in a request such as `asked`, of which the rules say
+    such as `rules` and the proxy does such as `proxy`; these are patterns.
+    """
 
     room: str
     right: str
     wrong: str
+    asked: str
+    rules: str
+    proxy: str
 
+
+# Both see what comes of it at once, or one of them does not see it in time.
+NEVER = "whoever is first, never"
+UNHEARD = r"Refusal\(codes=frozenset\(\{403\}\), unheard=True"
+REFUSED = rf"(Refusal\(codes=frozenset\(\{{.*403.*\}}\), unheard=False|{NEVER})"
+LET_THROUGH = r"\d+ after \['"
+LET_IN = r"20[01] after \['"
 
 BUGS = {
     "a denial does not win": Bug(
         "entitlement.py",
         "if denial := rules.matching(Effect.DENY, *asked):",
         "if (denial := rules.matching(Effect.DENY, *asked)) and not request.name:",
+        asked=r"/(one|two)\b",
+        rules=UNHEARD,
+        proxy=LET_THROUGH,
     ),
     "a prefix covers what only begins like it": Bug(
-        "policy/rules.py", 'yield "*"', 'yield f"{namespace[:4]}-*"\n    yield "*"'
+        "policy/rules.py",
+        'yield "*"',
+        'yield f"{namespace[:4]}-*"\n    yield "*"',
+        asked=r"blue",
+        rules=rf"({UNHEARD}|Pass\(code=201, shown=False|watch \()",
+        proxy=r"(\d+ after|watched)",
     ),
     "a selector without the stamp": Bug(
         "narrowing.py",
         'selector = f"{STAMP}={STAMPED}" + (f",{asked}" if asked else "")',
         'selector = asked or f"{STAMP}={STAMPED}"',
+        asked=r"(GET|DELETE) \S+/secrets\?\S*labelSelector=",
+        rules=r"Pass\(code=200",
+        proxy="200 after ",
     ),
     "a patch that is not judged": Bug(
-        "secrets.py", "        yield from _judge(call, rehearsed, existing)\n", ""
+        "secrets.py",
+        "        yield from _judge(call, rehearsed, existing)\n",
+        "",
+        asked=r"PATCH \S+/secrets/",
+        rules=REFUSED,
+        proxy=LET_IN,
     ),
     "a reference into another namespace": Bug(
         "hostclaims.py",
         'if reference.get("namespace") not in (None, "", namespace):',
         "if False:",
+        asked=r"(POST|PUT|PATCH) \S+/hostclaims.*namespace",
+        rules=REFUSED,
+        proxy=LET_IN,
+    ),
+    "any host where a claim has one": Bug(
+        "hardwaredata.py",
+        "if call.resource_request.name not in bound:",
+        "if not bound:",
+        asked=r"GET \S+/hardwaredata/",
+        rules=r"Refusal\(codes=frozenset\(\{404\}\), unheard=False",
+        proxy=r"\d+ after .*/hardwaredata/",
+    ),
+    "a HostDeployPolicy whose labels are not looked at": Bug(
+        "hardwaredata.py",
+        "if any(admission.fits_labels(labels) for admission in fitting):",
+        "if fitting:",
+        asked=r"GET \S+/hardwaredata",
+        rules=r"(Refusal\(codes=frozenset\(\{40[34]\}\), unheard=False|Pass\(code=200)",
+        proxy=r"\d+ after .*/hardwaredata",
+    ),
+    "a field in protobuf that only others read": Bug(
+        "written.py",
+        "        protobuf.refuse_unknown(self._message)\n",
+        "",
+        asked=r"(POST|PUT) \S+/secrets.*protobuf.* a field more",
+        rules=r"Refusal\(codes=frozenset\(\{415\}\)",
+        proxy=LET_IN,
     ),
 }
 
@@ -70,6 +130,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("bug", BUGS.values(), ids=BUGS)
 def test_the_machine_finds(bug: Bug, copy: Path) -> None:
     room = copy / "proxy" / "core" / bug.room
@@ -82,4 +143,8 @@ def test_the_machine_finds(bug: Bug, copy: Path) -> None:
         machine, cwd=copy, capture_output=True, text=True, check=False, env=environment
     )
     assert run.returncode == 1, run.stdout
-    assert "test_the_proxy_does_what_the_rules_say" in run.stdout
+    lines = f"asked: .*{bug.asked}.*\nrules: .*{bug.rules}.*\nproxy: {bug.proxy}.*\nwrong: "
+    found = "".join(
+        line.removeprefix("E").lstrip() for line in run.stdout.splitlines(keepends=True)
+    )
+    assert re.search(lines, found), run.stdout
