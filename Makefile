@@ -31,10 +31,10 @@ test: $(BIN)/.ready ## Unit tests and the end-to-end suite on the embedded clust
 
 test-real: $(BIN)/.ready ## The end-to-end suite on a real kube-apiserver, etcd and Keycloak
 	$(BIN)/python -m tests.real.parts $(if $(REQUIRE_REAL),--require)
-	E2E=real $(BIN)/pytest tests/real tests/e2e tests/oracle/test_planted.py $(ARGS)
+	E2E=real $(BIN)/pytest tests/real tests/e2e $(ARGS)
 
-oracle: $(BIN)/.ready ## Ask the oracle 10,000 random examples
-	ORACLE=full $(BIN)/pytest tests/oracle/test_machine.py $(ARGS)
+oracle: $(BIN)/.ready ## Ask the oracle 10,000 random examples, and plant bugs for it to find
+	ORACLE=full $(BIN)/pytest tests/oracle $(ARGS)
 
 lint: $(BIN)/.ready ## Formatting, lint, types and import contracts
 	$(BIN)/ruff format --check .
