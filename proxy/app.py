@@ -16,7 +16,7 @@ from typing import assert_never
 from proxy.core.identity import IssuerRules, Naming, OidcNaming, ServiceAccountNaming
 from proxy.edge.auditlog import JsonLines
 from proxy.edge.certificate import Certificate
-from proxy.edge.jwks import COOLDOWN, IssuerConfig, TokenVerifier
+from proxy.edge.jwks import COOLDOWN, IssuerConfig, Issuers, TokenVerifier
 from proxy.edge.management import Check, Management
 from proxy.edge.metrics import CONTENT_TYPE, Metrics
 from proxy.edge.policyfiles import PolicyError, PolicyFiles
@@ -57,7 +57,8 @@ class App:
         with _needing("server.certFile, server.keyFile"):
             self._certificate = Certificate(settings.server.cert_file, settings.server.key_file)
         with _needing("issuers"):
-            self._verifier = TokenVerifier(_issuer(issuer) for issuer in settings.issuers)
+            self._issuers = Issuers(_issuer(issuer) for issuer in settings.issuers)
+        self._verifier = TokenVerifier(self._issuers)
         with _needing("policies.paths"):
             self._policies = PolicyFiles(
                 settings.policies.paths, interval=settings.policies.poll_seconds
@@ -114,8 +115,8 @@ class App:
             stack.push_async_callback(self._upstream.close)
             with _needing("cluster"):
                 await self._upstream.start()
-            stack.push_async_callback(self._verifier.close)
-            await self._verifier.start()
+            stack.push_async_callback(self._issuers.close)
+            await self._issuers.start()
             self._background(stack, self._policies.run())
             self._background(stack, self._certificate.run())
             stack.push_async_callback(self._management.stop)
@@ -165,11 +166,11 @@ class App:
         return notes
 
     def _note_on_issuer(self, name: str) -> Check:
-        return _plain(lambda: self._verifier.ready()[name])
+        return _plain(lambda: self._issuers.troubles()[name])
 
     def _trouble_with_all_issuers(self) -> str:
         """One issuer may be a tenant's own; its absence must not stop the others' service."""
-        troubles = self._verifier.ready()
+        troubles = self._issuers.troubles()
         if not all(troubles.values()):
             return ""
         return "; ".join(f"{name}: {trouble}" for name, trouble in troubles.items())

@@ -26,7 +26,8 @@ class FreshKeys:
     """The keys of one issuer, as of now.
 
     Between two fetches it rests for a number of seconds; `rest` may end early
-    when it knows that there is something new.
+    when it knows that there is something new. `lost` is called when a key is in
+    use no longer.
 
     INVARIANT: a `KeySet` is replaced only by one that differs, so whoever keeps
     the one it used can tell by identity whether that still is the current one.
@@ -37,6 +38,7 @@ class FreshKeys:
         config: IssuerConfig,
         *,
         monotonic: Monotonic,
+        lost: Callable[[], None],
         fetch: Fetch = fetch_keys,
         rest: Rest = asyncio.sleep,
     ) -> None:
@@ -45,6 +47,7 @@ class FreshKeys:
         self.failed = 0
         self._fetch = fetch
         self._rest = rest
+        self._lost = lost
         self._monotonic = monotonic
         self._keys: KeySet | None = None
         self._fetched_at = -math.inf
@@ -154,9 +157,12 @@ class FreshKeys:
         self._fetched_at = self._monotonic()
         self._failure = ""
         self._failed.clear()
-        if keys != self._keys:
-            self._keys = keys
-            _log.info("issuer `%s`: %d keys in use", self.config.name, len(keys.keys))
+        if keys == self._keys:
+            return
+        before, self._keys = self._keys, keys
+        _log.info("issuer `%s`: %d keys in use", self.config.name, len(keys.keys))
+        if before is not None and not set(before.keys) <= set(keys.keys):
+            self._lost()
 
     def _note_failure(self, reason: str) -> None:
         self.failed += 1

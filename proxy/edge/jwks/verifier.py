@@ -4,10 +4,9 @@ A token is verified once; what it said is remembered by its digest until it
 expires or its issuer's keys change.
 """
 
-import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -17,9 +16,8 @@ from proxy.core.errors import Unauthenticated, Unavailable
 from proxy.core.identity import Identity, identify
 from proxy.core.wire import RawRequest
 from proxy.edge.jwks import jws
-from proxy.edge.jwks.config import IssuerConfig
-from proxy.edge.jwks.freshness import FreshKeys, Monotonic
-from proxy.edge.jwks.keyfile import KeyFile
+from proxy.edge.jwks.freshness import FreshKeys
+from proxy.edge.jwks.issuers import Issuers
 from proxy.edge.jwks.keys import KeySet
 from proxy.ports import Caller, Clock
 
@@ -41,13 +39,6 @@ class _Verified:
     weight: int
 
 
-def _fresh(config: IssuerConfig, monotonic: Monotonic) -> FreshKeys:
-    if config.jwks_file is None:
-        return FreshKeys(config, monotonic=monotonic)
-    file = KeyFile(config.jwks_file)
-    return FreshKeys(config, monotonic=monotonic, fetch=file.fetch, rest=file.rest)
-
-
 def _weight(entry: _Verified) -> int:
     return entry.weight
 
@@ -56,62 +47,16 @@ def _weight(entry: _Verified) -> int:
 class TokenVerifier:
     """Tells who asks by bearer tokens, each verified once. Use it in one event loop.
 
-    `clock` is what tokens are judged by, `monotonic` what the age of keys is
-    counted by. `verifications` counts requests by result: `accepted`,
-    `remembered` (accepted without another look at the signature), `refused`,
-    `unavailable`.
-
-    Raises:
-        ValueError: no issuer, or two that share a name or a url.
+    `clock` is what tokens are judged by. `verifications` counts requests by
+    result: `accepted`, `remembered` (accepted without another look at the
+    signature), `refused`, `unavailable`.
     """
 
-    def __init__(
-        self,
-        issuers: Iterable[IssuerConfig],
-        *,
-        clock: Clock = time.time,
-        monotonic: Monotonic = time.monotonic,
-    ) -> None:
-        configs = tuple(issuers)
-        names = {config.name for config in configs}
-        urls = {config.rules.url for config in configs}
-        if not configs or not len(configs) == len(names) == len(urls):
-            # Two of a name would make one person of two people.
-            raise ValueError("there must be issuers, each with a name and a url of its own")
+    def __init__(self, issuers: Issuers, *, clock: Clock = time.time) -> None:
         self.verifications: Counter[str] = Counter()
         self._clock = clock
-        self._issuers = {config.rules.url: _fresh(config, monotonic) for config in configs}
+        self._issuers = issuers
         self._cache: LRUCache[str, _Verified] = LRUCache(CACHE_SIZE, getsizeof=_weight)
-        self._tasks: tuple[asyncio.Task[None], ...] = ()
-
-    async def start(self) -> None:
-        """Begin to fetch keys. Issuers that are away are asked until they answer."""
-        for issuer in self._issuers.values():
-            issuer.begin()  # not left to the task, so that the first request finds it under way
-        self._tasks = tuple(
-            asyncio.create_task(issuer.keep_fresh(), name=f"refresh {issuer.config.name}")
-            for issuer in self._issuers.values()
-        )
-
-    async def close(self) -> None:
-        """Stop fetching keys. Those at hand serve on until they are too old."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for issuer in self._issuers.values():
-            await issuer.close()
-
-    def ready(self) -> Mapping[str, str]:
-        """For each issuer, by name, why its tokens cannot be verified now; else empty."""
-        return {issuer.config.name: issuer.trouble() for issuer in self._issuers.values()}
-
-    def fetches(self) -> Mapping[tuple[str, str], int]:
-        """How many fetches of keys there were, by issuer and result: `ok` or `failed`."""
-        counts: dict[tuple[str, str], int] = {}
-        for issuer in self._issuers.values():
-            counts[issuer.config.name, "ok"] = issuer.fetched
-            counts[issuer.config.name, "failed"] = issuer.failed
-        return counts
 
     async def authenticate(self, raw: RawRequest) -> Caller:
         """Tell who sent a request.
@@ -141,7 +86,8 @@ class TokenVerifier:
         return Caller(identity, caller.token)
 
     def subscribe(self, changed: Callable[[], None]) -> None:
-        """Have `changed` called each time credentials were revoked."""
+        """As the port says: a token is worth nothing once the key that signed it is gone."""
+        self._issuers.subscribe(changed)
 
     async def _identify(self, text: str) -> tuple[Identity, str]:
         digest = jws.digest(text)
@@ -165,7 +111,7 @@ class TokenVerifier:
 
     async def _verify(self, text: str) -> _Verified:
         token = jws.read(text)
-        issuer = self._issuers.get(token.unverified_issuer)
+        issuer = self._issuers.find(token.unverified_issuer)
         if issuer is None:
             raise Unauthenticated("claim `iss` is not an issuer that this proxy trusts")
         keys = await issuer.current()

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from proxy.core.identity import IssuerRules
 from proxy.core.wire import RawRequest
-from proxy.edge.jwks import IssuerConfig
+from proxy.edge.jwks import IssuerConfig, Issuers
 
 NOW = 1_800_000_000.0
 AUDIENCE = "hostclaim-proxy"
@@ -147,6 +147,19 @@ async def running_issuer(folder: Path, name: str = "corp") -> AsyncIterator[Issu
         yield issuer
     finally:
         await server.close()
+
+
+@asynccontextmanager
+async def fetching(
+    *configs: IssuerConfig, monotonic: Clock | None = None
+) -> AsyncIterator[Issuers]:
+    """Trust issuers, and begin to ask each for its keys."""
+    issuers = Issuers(configs, monotonic=monotonic or Clock())
+    await issuers.start()
+    try:
+        yield issuers
+    finally:
+        await issuers.close()
 
 
 def asking(token: str, scheme: str = "Bearer") -> RawRequest:

@@ -31,6 +31,7 @@ class Fetcher:
         self.called = asyncio.Condition()
         self.gate = asyncio.Event()
         self.gate.set()
+        self.losses = 0
 
     async def __call__(self, _: IssuerConfig) -> KeySet:
         async with self.called:
@@ -40,6 +41,9 @@ class Fetcher:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    def lost(self) -> None:
+        self.losses += 1
 
     async def until(self, calls: int) -> None:
         async with asyncio.timeout(10), self.called:
@@ -54,7 +58,8 @@ async def fetcher() -> Fetcher:
 @asynccontextmanager
 async def fresh(fetcher: Fetcher, clock: Clock, **times: Any) -> AsyncIterator[FreshKeys]:
     """Keys that are being kept fresh, after the first fetch unless it is held up."""
-    keys = FreshKeys(IssuerConfig(rules=RULES, **times), monotonic=clock, fetch=fetcher)
+    config = IssuerConfig(rules=RULES, **times)
+    keys = FreshKeys(config, monotonic=clock, lost=fetcher.lost, fetch=fetcher)
     loop = asyncio.create_task(keys.keep_fresh())
     await fetcher.until(1)
     if fetcher.gate.is_set():
@@ -260,3 +265,23 @@ async def test_an_outage_is_logged_once(
             await fetcher.until(4)
     messages: list[Any] = [record.getMessage() for record in caplog.records]
     assert messages == ["issuer `corp`: no keys fetched: it cannot be reached"]
+
+
+@pytest.mark.parametrize(
+    ("then", "losses"),
+    [
+        (OLD, 0),
+        (KeySet((*OLD.keys, *NEW.keys)), 0),
+        (KeySet((*NEW.keys, *OLD.keys)), 0),
+        (NEW, 1),
+        (FetchError("it cannot be reached"), 0),
+    ],
+    ids=["same", "one more", "one more in front", "another", "none had"],
+)
+async def test_only_a_key_that_is_gone_is_a_loss(
+    fetcher: Fetcher, clock: Clock, then: KeySet | Exception, losses: int
+) -> None:
+    async with fresh(fetcher, clock) as keys:
+        fetcher.answer = then
+        await asyncio.wait([keys.begin()])
+        assert fetcher.losses == losses

@@ -17,7 +17,7 @@ from proxy.edge.jwks.discovery import FetchError
 from proxy.edge.jwks.freshness import FreshKeys
 from proxy.edge.jwks.keyfile import KeyFile
 from proxy.https import MAX_DOCUMENT
-from tests.edge.jwks.issuers import AUDIENCE, NOW, Clock, SigningKey, asking, until
+from tests.edge.jwks.issuers import AUDIENCE, NOW, Clock, SigningKey, asking, fetching, until
 
 # Nobody answers there: whatever works, works without asking.
 URL = "https://127.0.0.1:1"
@@ -74,7 +74,11 @@ async def followed(file: Path, clock: Clock, **times: Any) -> AsyncIterator[Fres
     """Keys that are being kept fresh, the file looked at often."""
     followed = KeyFile(file, interval=0.01)
     keys = FreshKeys(
-        config(file, **times), monotonic=clock, fetch=followed.fetch, rest=followed.rest
+        config(file, **times),
+        monotonic=clock,
+        lost=lambda: None,
+        fetch=followed.fetch,
+        rest=followed.rest,
     )
     following = asyncio.create_task(keys.keep_fresh())
     await until(lambda: keys.fetched + keys.failed > 0)
@@ -89,29 +93,23 @@ async def kids(keys: FreshKeys) -> list[str | None]:
 
 
 async def test_tokens_are_verified_and_nobody_is_asked(file: Path, clock: Clock) -> None:
-    verifier = TokenVerifier([config(file)], clock=clock, monotonic=clock)
-    await verifier.start()
-    try:
+    async with fetching(config(file), monotonic=clock) as issuers:
+        verifier = TokenVerifier(issuers, clock=clock)
         identity = (await verifier.authenticate(asking(token(OLD)))).identity
         assert (identity.issuer, identity.subject) == ("green", "alice")
         with pytest.raises(Unauthenticated):
             await verifier.authenticate(asking(token(NEW)))
-        assert verifier.ready() == {"green": ""}
-    finally:
-        await verifier.close()
+        assert issuers.troubles() == {"green": ""}
 
 
 async def test_a_token_of_a_key_that_was_added_has_the_file_read_at_once(
     file: Path, clock: Clock
 ) -> None:
-    verifier = TokenVerifier([config(file)], clock=clock, monotonic=clock)
-    await verifier.start()
-    try:
+    async with fetching(config(file), monotonic=clock) as issuers:
+        verifier = TokenVerifier(issuers, clock=clock)
         await verifier.authenticate(asking(token(OLD)))
         replace(file, key_set(OLD, NEW))
         await verifier.authenticate(asking(token(NEW)))
-    finally:
-        await verifier.close()
 
 
 async def test_a_file_that_changes_is_read_again(file: Path, clock: Clock) -> None:

@@ -19,7 +19,16 @@ from proxy.core.identity import LEEWAY, Identity, OidcNaming, ServiceAccountNami
 from proxy.core.wire import RawRequest
 from proxy.edge.jwks import ALGORITHMS, IssuerConfig, TokenVerifier, verifier
 from proxy.ports import Authenticator
-from tests.edge.jwks.issuers import NOW, Clock, Issuer, SigningKey, asking, running_issuer, until
+from tests.edge.jwks.issuers import (
+    NOW,
+    Clock,
+    Issuer,
+    SigningKey,
+    asking,
+    fetching,
+    running_issuer,
+    until,
+)
 
 
 @asynccontextmanager
@@ -27,10 +36,8 @@ async def verifying(
     *configs: IssuerConfig, clock: Clock | None = None, monotonic: Clock | None = None
 ) -> AsyncIterator[TokenVerifier]:
     """A verifier that has begun to ask every issuer."""
-    tokens = TokenVerifier(configs, clock=clock or Clock(), monotonic=monotonic or Clock())
-    await tokens.start()
-    yield tokens
-    await tokens.close()
+    async with fetching(*configs, monotonic=monotonic) as issuers:
+        yield TokenVerifier(issuers, clock=clock or Clock())
 
 
 async def who(tokens: Authenticator, token: str) -> Identity:
@@ -175,14 +182,13 @@ async def test_two_issuers_serve_side_by_side_and_never_meet(tmp_path: Path) -> 
 
 async def test_an_issuer_that_is_down_at_start_is_a_503_and_recovers(issuer: Issuer) -> None:
     issuer.down = True
-    async with verifying(issuer.config(cooldown=0.01)) as tokens:
+    async with fetching(issuer.config(cooldown=0.01)) as issuers:
+        tokens = TokenVerifier(issuers, clock=Clock())
         with pytest.raises(Unavailable, match="issuer `corp`") as refused:
             await who(tokens, issuer.token())
         assert issuer.url not in refused.value.message
-        why = "keys were never fetched: it answered with HTTP status 503"
-        assert tokens.ready() == {"corp": why}
         issuer.down = False
-        await until(lambda: tokens.ready() == {"corp": ""})
+        await until(lambda: issuers.troubles() == {"corp": ""})
         assert (await who(tokens, issuer.token())).subject == "alice"
 
 
@@ -292,29 +298,19 @@ async def test_no_token_is_kept_and_the_memory_is_bounded(issuer: Issuer) -> Non
         assert len(token) < cache.currsize < cache.maxsize == verifier.CACHE_SIZE
 
 
-async def test_fetches_are_counted_by_issuer_and_result(issuer: Issuer) -> None:
-    async with verifying(issuer.config()) as tokens:
+async def test_who_is_subscribed_is_told_of_a_key_that_is_gone(issuer: Issuer) -> None:
+    told: list[str] = []
+    age = Clock()
+    async with verifying(issuer.config(cooldown=10), monotonic=age) as tokens:
+        tokens.subscribe(lambda: told.append("gone"))
         await who(tokens, issuer.token())
-        issuer.down = True
-        with pytest.raises(Unavailable):
-            await who(tokens, SigningKey.generate("k2").sign(issuer.claims()))
-        assert tokens.fetches() == {("corp", "ok"): 1, ("corp", "failed"): 1}
-        assert tokens.ready() == {"corp": ""}
-
-
-@pytest.mark.parametrize(
-    "second", [{}, {"name": "lab"}, {"url": "https://lab"}], ids=["both", "url", "name"]
-)
-async def test_two_issuers_of_one_name_or_url_are_refused(
-    issuer: Issuer, second: dict[str, Any]
-) -> None:
-    with pytest.raises(ValueError, match="of its own"):
-        TokenVerifier([issuer.config(), issuer.config(rules=second)])
-
-
-def test_a_verifier_without_issuers_is_refused() -> None:
-    with pytest.raises(ValueError, match="there must be issuers"):
-        TokenVerifier([])
+        issuer.keys.insert(0, SigningKey.generate("k2"))
+        await who(tokens, issuer.token())
+        assert told == []
+        age.now += 10
+        issuer.keys = [SigningKey.generate("k3")]
+        await who(tokens, issuer.token())
+        assert told == ["gone"]
 
 
 def test_nothing_but_the_signature_check_makes_signed_claims() -> None:
