@@ -8,14 +8,15 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Any, assert_never
 
 from proxy.core.identity import IssuerRules, Naming, OidcNaming, ServiceAccountNaming
 from proxy.edge.auditlog import JsonLines
 from proxy.edge.certificate import Certificate
+from proxy.edge.iam import Ages, Answers, Introspected, Introspection
 from proxy.edge.jwks import COOLDOWN, IssuerConfig, Issuers, TokenVerifier
 from proxy.edge.management import Check, Management
 from proxy.edge.metrics import CONTENT_TYPE, Metrics
@@ -24,9 +25,12 @@ from proxy.edge.server import Bounds, Server
 from proxy.edge.upstream import ApiServer, ClusterAccess, ClusterError, Timeouts
 from proxy.edge.yamlbody import to_json
 from proxy.pipeline import Limits, Pipeline, Ports
-from proxy.settings import IssuerSettings, Settings
+from proxy.settings import IntrospectionSettings, IssuerSettings, Settings
 
 log = logging.getLogger(__name__)
+
+REFUSED_SECONDS = 5.0
+"""For how long an IAM that says no is not asked again, at most."""
 
 
 class StartError(Exception):
@@ -57,8 +61,14 @@ class App:
         with _needing("server.certFile, server.keyFile"):
             self._certificate = Certificate(settings.server.cert_file, settings.server.key_file)
         with _needing("issuers"):
-            self._issuers = Issuers(_issuer(issuer) for issuer in settings.issuers)
-        self._verifier = TokenVerifier(self._issuers)
+            configs = [_issuer(issuer) for issuer in settings.issuers]
+            self._issuers = Issuers(configs)
+            self._introspections = _introspections(settings.issuers, configs)
+        self._verifier = TokenVerifier(self._issuers, self._introspections)
+        self._questions: dict[tuple[str, str], Answers[Any]] = {
+            (name, "introspection"): introspection.answers
+            for name, introspection in self._introspections.items()
+        }
         with _needing("policies.paths"):
             self._policies = PolicyFiles(
                 settings.policies.paths, interval=settings.policies.poll_seconds
@@ -115,10 +125,14 @@ class App:
             stack.push_async_callback(self._upstream.close)
             with _needing("cluster"):
                 await self._upstream.start()
+            for introspection in self._introspections.values():
+                stack.push_async_callback(introspection.close)
             stack.push_async_callback(self._issuers.close)
             await self._issuers.start()
             self._background(stack, self._policies.run())
             self._background(stack, self._certificate.run())
+            if (interval := _recheck_interval(settings)) is not None:
+                self._background(stack, self._pipeline.recheck_watches(interval))
             stack.push_async_callback(self._management.stop)
             with _needing("management.address"):
                 address = settings.management.address
@@ -163,6 +177,8 @@ class App:
         notes = {"policies": _plain(lambda: str(self._policies.status.error or ""))}
         for issuer in self._settings.issuers:
             notes[f"issuer-{issuer.name}"] = self._note_on_issuer(issuer.name)
+        for (name, question), answers in self._questions.items():
+            notes[f"{question}-{name}"] = _plain(answers.trouble)
         return notes
 
     def _note_on_issuer(self, name: str) -> Check:
@@ -194,6 +210,46 @@ class App:
             "hostclaim_proxy_policies_broken",
             "1 while the policy files cannot be loaded and the last good ones are in force.",
             lambda: self._policies.status.error is not None,
+        )
+        self._show_metrics_of_iams()
+
+    def _show_metrics_of_iams(self) -> None:
+        show = self._metrics.show_each
+        show(
+            "hostclaim_proxy_token_verifications",
+            "Tokens looked at since the start, by what came of it.",
+            ("result",),
+            lambda: {(result,): count for result, count in self._verifier.verifications.items()},
+        )
+        show(
+            "hostclaim_proxy_key_fetches",
+            "Fetches of signing keys since the start, by issuer and result.",
+            ("issuer", "result"),
+            self._issuers.fetches,
+        )
+        show(
+            "hostclaim_proxy_iam_questions",
+            "Questions to an IAM since the start, by issuer and kind.",
+            ("issuer", "question"),
+            lambda: {key: answers.asked for key, answers in self._questions.items()},
+        )
+        show(
+            "hostclaim_proxy_iam_failures",
+            "Questions to an IAM that had no answer, since the start.",
+            ("issuer", "question"),
+            lambda: {key: answers.failed for key, answers in self._questions.items()},
+        )
+        show(
+            "hostclaim_proxy_iam_answers_in_grace",
+            "Requests since the start that went by what an IAM had said before it was away.",
+            ("issuer", "question"),
+            lambda: {key: answers.in_grace for key, answers in self._questions.items()},
+        )
+        show(
+            "hostclaim_proxy_iam_breaker_open",
+            "1 while an IAM does not answer and is mostly not asked.",
+            ("issuer", "question"),
+            lambda: {key: answers.spared for key, answers in self._questions.items()},
         )
 
     def _background(self, stack: AsyncExitStack, work: Coroutine[None, None, None]) -> None:
@@ -249,7 +305,50 @@ def _issuer(settings: IssuerSettings) -> IssuerConfig:
         refresh_interval=settings.refresh_seconds,
         max_stale=settings.max_stale_seconds,
         cooldown=min(COOLDOWN, settings.refresh_seconds),
+        verify=settings.verify,
     )
+
+
+def _introspections(
+    issuers: Iterable[IssuerSettings], configs: Iterable[IssuerConfig]
+) -> dict[str, Introspection]:
+    """Who is asked about its tokens, by name."""
+    return {
+        issuer.name: Introspection(_introspected(issuer, issuer.introspection, config))
+        for issuer, config in zip(issuers, configs, strict=True)
+        if issuer.introspection is not None
+    }
+
+
+def _introspected(
+    issuer: IssuerSettings, settings: IntrospectionSettings, config: IssuerConfig
+) -> Introspected:
+    return Introspected(
+        name=issuer.name,
+        issuer=issuer.url,
+        metadata_url=config.metadata_url,
+        url=settings.url,
+        client_id=settings.client_id,
+        client_secret_file=settings.client_secret_file,
+        ca_file=issuer.ca_file,
+        ages=Ages(
+            yes=settings.cache_seconds,
+            # Who was refused and is let in again has not to wait for long.
+            no=min(settings.cache_seconds, REFUSED_SECONDS),
+            grace=settings.grace_seconds,
+            timeout=settings.timeout_seconds,
+        ),
+    )
+
+
+def _recheck_interval(settings: Settings) -> float | None:
+    """How often open watches are decided again, in seconds; None if no IAM is asked.
+
+    What an IAM said is asked again once half of its time is over, and is given a
+    quarter to answer: with the quarter until somebody looks, that is the whole.
+    """
+    ages = [each.introspection.cache_seconds for each in settings.issuers if each.introspection]
+    return min(ages) / 4 if ages else None
 
 
 def _naming(settings: IssuerSettings) -> Naming:

@@ -5,6 +5,7 @@ environment is used, and what went wrong is told without any address.
 """
 
 import asyncio
+import base64
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -12,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import aiohttp
 
@@ -69,8 +70,70 @@ async def conversation(
         raise _told(exc) from exc
 
 
+class Line:
+    """Questions to one server on connections that are kept for the next ones.
+
+    `ca_file` as for `conversation`, read anew after `renewed` seconds and after each
+    fault. Use it in one event loop.
+    """
+
+    def __init__(self, ca_file: Path | None, *, renewed: float = 60) -> None:
+        self._ca_file = ca_file
+        self._renewed = renewed
+        self._kept: _Kept | None = None
+        self._renewing = asyncio.Lock()
+
+    @asynccontextmanager
+    async def conversation(self) -> AsyncIterator["Conversation"]:
+        """Ask questions; whoever asks bounds the time.
+
+        Raises:
+            NoAnswerError: nobody answered.
+            HttpsError: what answered is not to be trusted, or not to be read.
+        """
+        kept = await self._keep()
+        kept.users += 1
+        try:
+            yield Conversation(kept.session)
+        except aiohttp.ClientError as exc:
+            kept.good_until = 0
+            raise _told(exc) from exc
+        finally:
+            kept.users -= 1
+            await self._close_unused(kept)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._kept is not None:
+            await self._kept.session.close()
+
+    async def _keep(self) -> "_Kept":
+        async with self._renewing:
+            kept, now = self._kept, asyncio.get_running_loop().time()
+            if kept is not None and now < kept.good_until:
+                return kept
+            session = _session(await _trust(self._ca_file, None))
+            self._kept = _Kept(session, now + self._renewed)
+        if kept is not None:
+            await self._close_unused(kept)
+        return self._kept
+
+    async def _close_unused(self, kept: "_Kept") -> None:
+        if kept is not self._kept and not kept.users:
+            await kept.session.close()
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Open connections, how many are asking on them, and until when more may."""
+
+    session: aiohttp.ClientSession
+    good_until: float
+    users: int = 0
+
+
 class Conversation:
-    """Questions to one server. Only `conversation` makes one."""
+    """Questions to one server. Only `conversation` and a `Line` make one."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
@@ -105,6 +168,15 @@ class Conversation:
                 if response.status == 200:
                     raise
                 return Answer(response.status, None)
+
+
+def basic(client_id: str, secret: str) -> str:
+    """How a client proves who it is, as the value of `Authorization` (RFC 6749, 2.3.1).
+
+    Both are form-encoded first, so that a colon in either is no divider.
+    """
+    pair = f"{quote_plus(client_id)}:{quote_plus(secret)}"
+    return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
 async def _trust(ca_file: Path | None, ca_pem: str | None) -> ssl.SSLContext:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from proxy.core.identity import Identity
+from proxy.core.introspection import Told
 from proxy.core.narrowing import UpstreamRequest
 from proxy.core.policy import RuleSet
 from proxy.core.wire import Headers, RawRequest, Reply
@@ -52,6 +53,21 @@ class Authenticator(Protocol):
 
     def subscribe(self, changed: Callable[[], None]) -> None:
         """Have `changed` called, in the event loop, each time credentials were revoked."""
+        ...
+
+
+class Introspector(Protocol):
+    """One issuer, when it is asked about its tokens (RFC 7662)."""
+
+    async def introspect(self, token: str, *, recheck: bool = False) -> Told | None:
+        """What the issuer says of a token, or None: it does not count.
+
+        As long as it is the same answer it is the same object. `recheck` as
+        `Authenticator.recheck`.
+
+        Raises:
+            Unavailable: the issuer cannot be asked, so nobody can tell.
+        """
         ...
 
 

@@ -123,6 +123,33 @@ class ClaimSettings(_Section):
     client: str = "azp"
 
 
+class IntrospectionSettings(_Section):
+    """How an issuer is asked whether a token still counts (RFC 7662).
+
+    As the client `clientId`, with the secret that `clientSecretFile` holds and
+    that is read anew for each question; at `url`, or where its metadata says.
+    What it says counts for `cacheSeconds`. While it does not answer, what was
+    known counts for `graceSeconds` more, and callers that were not known are
+    refused. A question is given up after `timeoutSeconds`.
+    """
+
+    client_id: str = Field(min_length=1)
+    client_secret_file: FilePath
+    url: str = ""
+    cache_seconds: Seconds = 30
+    grace_seconds: float = Field(default=0, ge=0, le=86_400)
+    timeout_seconds: Seconds = 5
+
+    @model_validator(mode="after")
+    def _in_time(self) -> Self:
+        if self.timeout_seconds > self.cache_seconds / 4:
+            raise ValueError(
+                "`timeoutSeconds` must be at most a quarter of `cacheSeconds`,"
+                " or open watches would not end in time"
+            )
+        return self
+
+
 class IssuerSettings(_Section):
     """One issuer that is trusted to say who somebody is.
 
@@ -138,6 +165,11 @@ class IssuerSettings(_Section):
     metadata lies; `jwksUrl` is where its keys lie, if its metadata names a place
     that is not reachable from here. Where nothing of it is reachable, `jwksFile`
     holds its keys, and is read again when it changes.
+
+    `verify` says what makes a token count: its signature (`jwt`), what the issuer
+    says when it is asked (`introspection`), or both. Asked, it knows who was
+    disabled, logged out or taken out of a group since the token was made. With
+    `introspection` alone anybody who makes up tokens makes questions, too.
     """
 
     name: str
@@ -155,14 +187,26 @@ class IssuerSettings(_Section):
     max_token_lifetime_seconds: Seconds = 86_400
     refresh_seconds: Seconds = 300
     max_stale_seconds: Seconds = 3600
+    verify: Literal["jwt", "introspection", "both"] = "jwt"
+    introspection: IntrospectionSettings | None = None
 
-    @field_validator("claims", "authorized_parties")
+    @field_validator("claims", "authorized_parties", "introspection")
     @classmethod
     def _means_something(cls, value: _T, info: ValidationInfo) -> _T:
         """Validators see only what is given: a restriction that nothing would read."""
         if info.data.get("kind") == "kubernetes":
             raise ValueError("is for kind `oidc`: a cluster names its service accounts itself")
         return value
+
+    @model_validator(mode="after")
+    def _asked_as_configured(self) -> Self:
+        if (self.introspection is None) is not (self.verify == "jwt"):
+            raise ValueError(
+                "`introspection` and a `verify` of `introspection` or `both` need each other"
+            )
+        if self.introspection and self.jwks_file and not self.introspection.url:
+            raise ValueError("with `jwksFile`, `introspection` needs the `url` where to ask")
+        return self
 
     @field_validator("jwks_file")
     @classmethod

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import jwt
 import pytest
 import yaml
 
@@ -26,6 +27,7 @@ class Surroundings:
 
     folder: Path
     apiserver: FakeApiServer
+    authority: Authority
 
     def app(self, **changes: Any) -> App:
         """A proxy with these settings."""
@@ -45,13 +47,14 @@ class Surroundings:
 
 @pytest.fixture
 async def around(tmp_path: Path) -> AsyncIterator[Surroundings]:
-    Authority(tmp_path).issue()
+    authority = Authority(tmp_path)
+    authority.issue()
     (tmp_path / "policies").mkdir()
     (tmp_path / "policies" / "blue.yaml").write_text(POLICY)
     cluster = tmp_path / "cluster"
     cluster.mkdir()
     async with apiservers.running(cluster) as apiserver:
-        yield Surroundings(tmp_path, apiserver)
+        yield Surroundings(tmp_path, apiserver, authority)
 
 
 async def ask(port: int, path: str) -> tuple[int, str]:
@@ -95,9 +98,76 @@ async def test_metrics_tell_of_requests_upstream_and_policies(around: Surroundin
         "hostclaim_proxy_policies_loaded_timestamp_seconds",
         "hostclaim_proxy_policies_broken",
         "hostclaim_proxy_open_watches",
+        'hostclaim_proxy_key_fetches{issuer="corp",result="ok"}',
     ):
         assert f"\n{name} " in page
+    assert "hostclaim_proxy_iam_questions{" not in page
     await app.stop()
+
+
+ASKED: dict[str, Any] = {
+    "name": "corp",
+    "url": "https://127.0.0.1:1",
+    "audiences": ["hostclaim-proxy"],
+    "verify": "introspection",
+    "introspection": {"clientId": "hostclaim-proxy", "clientSecretFile": "secret"},
+}
+
+
+async def test_an_iam_that_is_asked_is_counted_and_noted(around: Surroundings) -> None:
+    (around.folder / "secret").write_text("s3cret")
+    app = around.app(issuers=[ASKED])
+    addresses = await app.start()
+    assert (await ask(addresses.management_port, "/readyz"))[0] == 200
+    claims = {"iss": ASKED["url"], "sub": "alice"}
+    token = jwt.encode(claims, "k" * 32, algorithm="HS256")
+    assert await call(around, addresses.port, token) == 503
+    page = (await ask(addresses.management_port, "/metrics"))[1]
+    for name, value in (("questions", 1), ("failures", 1), ("breaker_open", 0)):
+        labels = 'issuer="corp",question="introspection"'
+        assert f"\nhostclaim_proxy_iam_{name}{{{labels}}} {value}.0" in page
+    assert '\nhostclaim_proxy_token_verifications{result="unavailable"} 1.0' in page
+    code, text = await ask(addresses.management_port, "/readyz?verbose")
+    assert code == 200
+    assert "[!]introspection-corp: it cannot be reached" in text
+    await app.stop()
+
+
+async def call(around: Surroundings, port: int, token: str) -> int:
+    """What a tenant gets."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(
+            f"https://127.0.0.1:{port}/apis",
+            headers={"Authorization": f"Bearer {token}"},
+            ssl=around.authority.trust,
+        ) as response,
+    ):
+        return response.status
+
+
+async def test_open_watches_are_looked_at_four_times_while_an_answer_counts(
+    around: Surroundings,
+) -> None:
+    (around.folder / "secret").write_text("s3cret")
+    often = {**ASKED, "name": "often", "url": "https://127.0.0.1:2"}
+    often["introspection"] = often["introspection"] | {"cacheSeconds": 8, "timeoutSeconds": 2}
+    app = around.app(issuers=[ASKED, often])
+    given: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    async def note(interval: float) -> None:
+        given.set_result(interval)
+        await asyncio.Event().wait()
+
+    app._pipeline.recheck_watches = note  # type: ignore[method-assign] # to see what it is given
+    await app.start()
+    assert await asyncio.wait_for(given, 10) == 2
+    await app.stop()
+
+
+async def test_a_start_without_the_secret_to_ask_with_is_an_error(around: Surroundings) -> None:
+    with pytest.raises(StartError, match=r"issuers: .*secret"):
+        around.app(issuers=[ASKED])
 
 
 @pytest.mark.parametrize("taken", ["server", "management"])

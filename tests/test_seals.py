@@ -142,6 +142,7 @@ def callers_of(name: str) -> set[str]:
     ("name", "rooms"),
     [
         ("SignedClaims", {"edge/jwks/jws.py"}),
+        ("ToldClaims", {"core/introspection.py"}),
         ("Identity", {"core/identity.py"}),
         ("Allow", {"core/entitlement.py"}),
         ("UpstreamRequest", {"core/narrowing.py"}),

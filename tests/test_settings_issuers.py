@@ -72,3 +72,57 @@ def test_what_means_nothing_for_a_cluster_is_an_error(
 ) -> None:
     with pytest.raises(SettingsError, match=rf"issuers\[0\]\.{field}: is for kind `oidc`"):
         load(tmp_path, kind="kubernetes", **{field: value})
+
+
+ASKED: dict[str, Any] = {"clientId": "hostclaim-proxy", "clientSecretFile": "secret"}
+
+
+def test_an_issuer_is_not_asked_unless_set(tmp_path: Path) -> None:
+    assert (load(tmp_path).verify, load(tmp_path).introspection) == ("jwt", None)
+
+
+@pytest.mark.parametrize("verify", ["introspection", "both"])
+def test_an_issuer_that_is_asked_fails_closed_unless_set(tmp_path: Path, verify: str) -> None:
+    asked = load(tmp_path, verify=verify, introspection=ASKED).introspection
+    assert asked is not None
+    assert asked.client_secret_file == tmp_path / "secret"
+    assert (asked.cache_seconds, asked.grace_seconds, asked.timeout_seconds) == (30, 0, 5)
+
+
+@pytest.mark.parametrize(
+    ("issuer", "told"),
+    [
+        ({"verify": "both"}, "need each other"),
+        ({"verify": "introspection"}, "need each other"),
+        ({"introspection": ASKED}, "need each other"),
+        ({"verify": "jwt", "introspection": ASKED}, "need each other"),
+        ({"verify": "userinfo", "introspection": ASKED}, r"\.verify: "),
+        ({"verify": "both", "introspection": {"clientId": "x"}}, "clientSecretFile: is required"),
+        ({"verify": "both", "introspection": ASKED | {"clientId": ""}}, r"\.clientId: "),
+        ({"verify": "both", "introspection": ASKED | {"clientSecret": "x"}}, "unknown field"),
+        ({"verify": "both", "introspection": ASKED | {"graceSeconds": -1}}, r"\.graceSeconds: "),
+        ({"verify": "both", "introspection": ASKED | {"cacheSeconds": 0}}, r"\.cacheSeconds: "),
+        (
+            {"verify": "both", "introspection": ASKED | {"cacheSeconds": 19}},
+            "`timeoutSeconds` must be at most a quarter of `cacheSeconds`",
+        ),
+        (
+            {"verify": "both", "introspection": ASKED, "jwksFile": "keys.json"},
+            "needs the `url` where to ask",
+        ),
+        ({"kind": "kubernetes", "introspection": ASKED}, "is for kind `oidc`"),
+    ],
+)
+def test_a_way_to_ask_that_would_not_be_used_as_it_reads_is_an_error(
+    tmp_path: Path, issuer: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(SettingsError, match=told):
+        load(tmp_path, **issuer)
+
+
+def test_an_issuer_whose_keys_are_in_a_file_can_be_asked_where_its_url_says(
+    tmp_path: Path,
+) -> None:
+    asked = ASKED | {"url": "https://iam/introspect"}
+    loaded = load(tmp_path, verify="both", introspection=asked, jwksFile="keys.json")
+    assert loaded.introspection is not None

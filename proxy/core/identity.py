@@ -1,8 +1,8 @@
 """Who asks: the claims of a verified token, read as an identity.
 
 An identity is (issuer, subject): equal names of two issuers never meet. Only
-`identify` makes one, and only out of claims whose signature was verified; a
-token that is in doubt anywhere is refused as a whole.
+`identify` makes one, and only out of claims that an issuer signed or has told
+of; a token that is in doubt anywhere is refused as a whole.
 """
 
 import re
@@ -76,6 +76,15 @@ class Identity:
 @dataclass(frozen=True, slots=True)
 class SignedClaims:
     """The header and claims of a token whose signature holds. Made by `edge.jwks` only."""
+
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToldClaims:
+    """The header and claims of a token as its issuer tells them. Made by `introspection` only."""
 
     header: Mapping[str, Any]
     claims: Mapping[str, Any]
@@ -159,8 +168,8 @@ class IssuerRules:
             claims.path(name)
 
 
-def identify(rules: IssuerRules, signed: SignedClaims, now: float) -> Identity:
-    """Read verified claims as somebody.
+def identify(rules: IssuerRules, vouched: SignedClaims | ToldClaims, now: float) -> Identity:
+    """Read claims that an issuer vouches for as somebody.
 
     `now` is in seconds since the epoch.
 
@@ -168,7 +177,7 @@ def identify(rules: IssuerRules, signed: SignedClaims, now: float) -> Identity:
         Unauthenticated: the token is not an access token of this issuer for
             this proxy at this time, or names somebody that no tenant may be.
     """
-    token = _Token(rules, signed.header, signed.claims, now)
+    token = _Token(rules, vouched.header, vouched.claims, now)
     for check in _CHECKS:
         if (reason := check(token)) is not None:
             raise Unauthenticated(reason)
@@ -185,7 +194,7 @@ def identify(rules: IssuerRules, signed: SignedClaims, now: float) -> Identity:
         issued=token.claims["iat"],
         expires=token.claims["exp"] + LEEWAY,
         session=_session(token.claims.get("sid")),
-        token_id=_token_id(token.claims.get("jti"), signed.digest),
+        token_id=_token_id(token.claims.get("jti"), vouched.digest),
     )
 
 

@@ -1,12 +1,31 @@
 """What operators watch: Prometheus metrics, in a registry of the proxy's own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+@dataclass(frozen=True, slots=True)
+class _Table(Collector):
+    """Numbers that are read when the page is."""
+
+    name: str
+    help_text: str
+    labels: Sequence[str]
+    read: Callable[[], Mapping[tuple[str, ...], float]]
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily(self.name, self.help_text, labels=self.labels)
+        for values, number in self.read().items():
+            family.add_metric(values, number)
+        yield family
 
 
 class Metrics:
@@ -44,6 +63,16 @@ class Metrics:
     def show(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """Show a number that somebody else keeps, read when the page is."""
         Gauge(name, help_text, registry=self._registry).set_function(read)
+
+    def show_each(
+        self,
+        name: str,
+        help_text: str,
+        labels: Sequence[str],
+        read: Callable[[], Mapping[tuple[str, ...], float]],
+    ) -> None:
+        """Show numbers that somebody else keeps, each under the values of its labels."""
+        self._registry.register(_Table(name, help_text, labels, read))
 
     def page(self) -> bytes:
         """The page in Prometheus' text format."""

@@ -48,6 +48,15 @@ def test_a_number_of_somebody_elses_is_read_with_the_page() -> None:
     assert samples(metrics)["answer"] == 42
 
 
+def test_numbers_of_somebody_elses_are_shown_by_their_labels() -> None:
+    metrics = Metrics()
+    numbers: dict[tuple[str, ...], float] = {("corp", "ok"): 3}
+    metrics.show_each("fetches", "What they are.", ("issuer", "result"), lambda: numbers)
+    numbers["corp", "failed"] = 1
+    page = samples(metrics)
+    assert (page["fetches corp ok"], page["fetches corp failed"]) == (3, 1)
+
+
 def test_two_proxies_in_a_process_do_not_share_their_numbers() -> None:
     one, other = Metrics(), Metrics()
     one.watching(+1)

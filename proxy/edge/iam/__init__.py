@@ -6,5 +6,6 @@ IAM that does not answer. Each question has a module of its own.
 
 from proxy.edge.iam.answers import Ages, Answers
 from proxy.edge.iam.breaker import Away
+from proxy.edge.iam.introspection import Introspected, Introspection
 
-__all__ = ["Ages", "Answers", "Away"]
+__all__ = ["Ages", "Answers", "Away", "Introspected", "Introspection"]

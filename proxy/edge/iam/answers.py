@@ -60,6 +60,14 @@ class Ages:
 
 
 @dataclass(frozen=True, slots=True)
+class Room(Generic[_V]):
+    """How much is remembered: answers that weigh `size` together."""
+
+    size: int
+    weigh: Callable[[_V], int]
+
+
+@dataclass(frozen=True, slots=True)
 class _Known(Generic[_V]):
     """What was said, when, and for how long it is true."""
 
@@ -73,6 +81,7 @@ class Answers(Generic[_V]):
     """What one IAM has said about many keys. Use it in one event loop.
 
     `gives` tells an answer that gives something from one that gives nothing.
+    Without `room`, ten thousand are remembered.
     `asked`, `failed` and `in_grace` count the questions that were asked, those
     without an answer, and the answers that served although their age was over.
     """
@@ -83,7 +92,7 @@ class Answers(Generic[_V]):
         ages: Ages,
         gives: Callable[[_V], bool],
         *,
-        size: int = 10_000,
+        room: Room[_V] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -98,8 +107,12 @@ class Answers(Generic[_V]):
         self._breaker = Breaker(monotonic)
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._flights: dict[str, asyncio.Task[_Outcome[_V]]] = {}
+        room = room or Room(10_000, lambda _: 1)
         self._known: TLRUCache[str, _Known[_V]] = TLRUCache(
-            size, lambda _, known, now: now + known.age + ages.grace, timer=monotonic
+            room.size,
+            lambda _, known, now: now + known.age + ages.grace,
+            timer=monotonic,
+            getsizeof=lambda known: room.weigh(known.value),
         )
 
     async def get(self, key: str, ask: Ask[_V], *, recheck: bool = False) -> _V:
@@ -128,6 +141,11 @@ class Answers(Generic[_V]):
     def trouble(self) -> str:
         """Why the IAM cannot be asked now; empty if all is well."""
         return self._breaker.reason
+
+    @property
+    def spared(self) -> bool:
+        """Whether the breaker keeps questions from the IAM."""
+        return self._breaker.open
 
     async def close(self) -> None:
         """Give up the questions that are under way."""

@@ -27,13 +27,18 @@ class Breaker:
         self._closed_from = 0.0
         self.reason = ""
 
+    @property
+    def open(self) -> bool:
+        """Whether so many failed that nobody asks as a matter of course."""
+        return self._failures >= FAILURES
+
     def check(self) -> None:
         """Let a question through, or say why not; after the pause, one at a time.
 
         Raises:
             Away: the last answers were none.
         """
-        if self._failures < FAILURES:
+        if not self.open:
             return
         now = self._monotonic()
         if now < self._closed_from:
@@ -50,5 +55,5 @@ class Breaker:
         """Note that there was none, and why."""
         self._failures += 1
         self.reason = reason
-        if self._failures >= FAILURES:
+        if self.open:
             self._closed_from = self._monotonic() + PAUSE

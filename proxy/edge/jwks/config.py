@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from proxy.core.identity import IssuerRules
 from proxy.edge.jwks.keys import ALGORITHMS
 from proxy.https import is_https
+
+Verify: TypeAlias = Literal["jwt", "introspection", "both"]
 
 _WELL_KNOWN = "/.well-known/openid-configuration"
 
@@ -26,7 +29,9 @@ class IssuerConfig:
     `refresh_interval`, and no sooner than `cooldown` after a fetch that failed
     or that an unknown key asked for; a file is also read when it changes. While
     they cannot be had, those at hand are used until they are `max_stale` old. A
-    fetch, metadata and keys together, is given up after `fetch_timeout`.
+    fetch, metadata and keys together, is given up after `fetch_timeout`. `verify`
+    says what makes a token count: a signature, the issuer's word when it is
+    asked, or both.
 
     Raises:
         ValueError: the configuration could not work, or would not be safe.
@@ -42,6 +47,7 @@ class IssuerConfig:
     max_stale: float = 3600
     cooldown: float = COOLDOWN
     fetch_timeout: float = 10
+    verify: Verify = "jwt"
 
     def __post_init__(self) -> None:
         issuer = f"issuer `{self.rules.name}`"

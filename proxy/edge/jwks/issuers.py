@@ -61,11 +61,15 @@ class Issuers:
 
     def troubles(self) -> Mapping[str, str]:
         """For each issuer, by name, why its tokens cannot be verified now; else empty."""
-        return {issuer.config.name: issuer.trouble() for issuer in self}
+        return {
+            # An issuer that is only asked needs its keys for no token.
+            issuer.config.name: issuer.trouble() if issuer.config.verify != "introspection" else ""
+            for issuer in self
+        }
 
-    def fetches(self) -> Mapping[tuple[str, str], int]:
+    def fetches(self) -> Mapping[tuple[str, ...], int]:
         """How many fetches of keys there were, by issuer and result: `ok` or `failed`."""
-        counts: dict[tuple[str, str], int] = {}
+        counts: dict[tuple[str, ...], int] = {}
         for issuer in self:
             counts[issuer.config.name, "ok"] = issuer.fetched
             counts[issuer.config.name, "failed"] = issuer.failed

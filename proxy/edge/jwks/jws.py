@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,7 @@ class UnknownKeyError(Unauthenticated):
 class UnverifiedToken:
     """What a token says of itself. Anybody can write that."""
 
+    unverified_header: Mapping[str, Any]
     unverified_issuer: str
     unverified_algorithm: str
     unverified_kid: str | None
@@ -114,7 +116,7 @@ def read(token: str) -> UnverifiedToken:
         raise Unauthenticated("header `alg` is missing")
     if not isinstance(kid, str | None):
         raise Unauthenticated("header `kid` is not a string")
-    return UnverifiedToken(issuer, algorithm, kid, token)
+    return UnverifiedToken(unverified_header, issuer, algorithm, kid, token)
 
 
 def verify(token: UnverifiedToken, config: IssuerConfig, keys: KeySet) -> SignedClaims:

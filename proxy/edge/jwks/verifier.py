@@ -1,25 +1,28 @@
 """Who asks: the `Authenticator` that verifies tokens of several issuers.
 
 A token is verified once; what it said is remembered by its digest until it
-expires or its issuer's keys change.
+expires, its issuer's keys change, or its issuer says something else of it.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import final
+from types import MappingProxyType
+from typing import assert_never, final
 
 from cachetools import LRUCache
 
+from proxy.core import introspection
 from proxy.core.errors import Unauthenticated, Unavailable
-from proxy.core.identity import Identity, identify
+from proxy.core.identity import Identity, SignedClaims, ToldClaims, identify
+from proxy.core.introspection import Told
 from proxy.core.wire import RawRequest
 from proxy.edge.jwks import jws
 from proxy.edge.jwks.freshness import FreshKeys
 from proxy.edge.jwks.issuers import Issuers
 from proxy.edge.jwks.keys import KeySet
-from proxy.ports import Caller, Clock
+from proxy.ports import Caller, Clock, Introspector
 
 CACHE_SIZE = 80 * 1024 * 1024
 """What all remembered tokens may weigh, in bytes: about ten thousand of the usual size."""
@@ -30,11 +33,23 @@ _BYTES_PER_ENTRY = 1024
 
 
 @dataclass(frozen=True, slots=True)
+class _Grounds:
+    """What a token counts by: its issuer's keys, what the issuer says of it, or both."""
+
+    keys: KeySet | None
+    told: Told | None
+
+    def are(self, others: "_Grounds") -> bool:
+        """Whether nothing has changed since. Both are replaced only by what differs."""
+        return self.keys is others.keys and self.told is others.told
+
+
+@dataclass(frozen=True, slots=True)
 class _Verified:
-    """What a token yielded, and the keys that it was verified by."""
+    """What a token yielded, and by what."""
 
     issuer: FreshKeys
-    keys: KeySet
+    grounds: _Grounds
     identity: Identity
     weight: int
 
@@ -47,27 +62,41 @@ def _weight(entry: _Verified) -> int:
 class TokenVerifier:
     """Tells who asks by bearer tokens, each verified once. Use it in one event loop.
 
-    `clock` is what tokens are judged by. `verifications` counts requests by
-    result: `accepted`, `remembered` (accepted without another look at the
-    signature), `refused`, `unavailable`.
+    `introspectors` ask the issuers that are to be asked, by name; `clock` is what
+    tokens are judged by. `verifications` counts requests by result: `accepted`,
+    `remembered` (accepted without another look at the token), `refused`,
+    `unavailable`.
+
+    Raises:
+        ValueError: an issuer is to be asked and nobody asks it, or the other way round.
     """
 
-    def __init__(self, issuers: Issuers, *, clock: Clock = time.time) -> None:
+    def __init__(
+        self,
+        issuers: Issuers,
+        introspectors: Mapping[str, Introspector] = MappingProxyType({}),
+        *,
+        clock: Clock = time.time,
+    ) -> None:
+        asked = {each.config.name for each in issuers if each.config.verify != "jwt"}
+        if asked != introspectors.keys():
+            raise ValueError("there must be an introspector for each issuer that is to be asked")
         self.verifications: Counter[str] = Counter()
         self._clock = clock
         self._issuers = issuers
+        self._introspectors = introspectors
         self._cache: LRUCache[str, _Verified] = LRUCache(CACHE_SIZE, getsizeof=_weight)
 
     async def authenticate(self, raw: RawRequest) -> Caller:
         """Tell who sent a request.
 
         Raises:
-            Unauthenticated: missing, wrong or expired credentials.
-            Unavailable: the issuer's keys cannot be had, so nobody can tell.
+            Unauthenticated: missing, wrong, expired or revoked credentials.
+            Unavailable: the issuer cannot be asked, so nobody can tell.
         """
         try:
             text = jws.bearer(raw)
-            identity, result = await self._identify(text)
+            identity, result = await self._identify(text, recheck=False)
         except Unauthenticated:
             self.verifications["refused"] += 1
             raise
@@ -78,48 +107,89 @@ class TokenVerifier:
         return Caller(identity, text)
 
     async def recheck(self, caller: Caller) -> Caller:
-        """Verify the token of a request that is still open: its key may be gone.
-
-        Raises the same as `authenticate`.
-        """
-        identity, _ = await self._identify(caller.token)
+        """As the port says: its key may be gone, or its issuer may think otherwise by now."""
+        identity, _ = await self._identify(caller.token, recheck=True)
         return Caller(identity, caller.token)
 
     def subscribe(self, changed: Callable[[], None]) -> None:
         """As the port says: a token is worth nothing once the key that signed it is gone."""
         self._issuers.subscribe(changed)
 
-    async def _identify(self, text: str) -> tuple[Identity, str]:
+    async def _identify(self, text: str, *, recheck: bool) -> tuple[Identity, str]:
         digest = jws.digest(text)
-        remembered = await self._recall(digest)
+        remembered = await self._recall(digest, text, recheck=recheck)
         if remembered is not None:
             return remembered, "remembered"
-        verified = await self._verify(text)
+        verified = await self._verify(text, recheck=recheck)
         self._cache[digest] = verified
         return verified.identity, "accepted"
 
-    async def _recall(self, digest: str) -> Identity | None:
+    async def _recall(self, digest: str, text: str, *, recheck: bool) -> Identity | None:
         entry = self._cache.get(digest)
         if entry is None:
             return None
-        keys = await entry.issuer.current()
-        if keys is entry.keys and self._clock() < entry.identity.expires:
+        grounds = await self._grounds(entry.issuer, text, recheck=recheck)
+        if entry.grounds.are(grounds) and self._clock() < entry.identity.expires:
             return entry.identity
         # Expired, or its key may be gone: whatever it still is worth, it is verified anew.
         self._cache.pop(digest, None)
         return None
 
-    async def _verify(self, text: str) -> _Verified:
+    async def _grounds(self, issuer: FreshKeys, text: str, *, recheck: bool) -> _Grounds:
+        match issuer.config.verify:
+            case "jwt":
+                return _Grounds(await issuer.current(), None)
+            case "both":
+                keys = await issuer.current()
+                return _Grounds(keys, await self._told(issuer, text, recheck=recheck))
+            case "introspection":
+                return _Grounds(None, await self._told(issuer, text, recheck=recheck))
+            case _:
+                assert_never(issuer.config.verify)
+
+    async def _verify(self, text: str, *, recheck: bool) -> _Verified:
         token = jws.read(text)
         issuer = self._issuers.find(token.unverified_issuer)
         if issuer is None:
             raise Unauthenticated("claim `iss` is not an issuer that this proxy trusts")
-        keys = await issuer.current()
-        try:
-            signed = jws.verify(token, issuer.config, keys)
-        except jws.UnknownKeyError:
-            keys = await issuer.newer_than(keys)
-            signed = jws.verify(token, issuer.config, keys)
-        identity = identify(issuer.config.rules, signed, self._clock())
-        weight = len(text) * _BYTES_PER_CHARACTER + _BYTES_PER_ENTRY
-        return _Verified(issuer, keys, identity, weight)
+        vouched, grounds = await self._vouched(token, issuer, recheck=recheck)
+        identity = identify(issuer.config.rules, vouched, self._clock())
+        size = len(text) + (0 if grounds.told is None else grounds.told.size)
+        weight = size * _BYTES_PER_CHARACTER + _BYTES_PER_ENTRY
+        return _Verified(issuer, grounds, identity, weight)
+
+    async def _vouched(
+        self, token: jws.UnverifiedToken, issuer: FreshKeys, *, recheck: bool
+    ) -> tuple[SignedClaims | ToldClaims, _Grounds]:
+        match issuer.config.verify:
+            case "jwt":
+                signed, keys = await _signed(token, issuer)
+                return signed, _Grounds(keys, None)
+            case "both":
+                # First the signature: a token that anybody made up is nothing to ask about.
+                signed, keys = await _signed(token, issuer)
+                told = await self._told(issuer, token.text, recheck=recheck)
+                return introspection.confirmed(signed, told), _Grounds(keys, told)
+            case "introspection":
+                told = await self._told(issuer, token.text, recheck=recheck)
+                digest = jws.digest(token.text)
+                vouched = introspection.alone(token.unverified_header, told, digest)
+                return vouched, _Grounds(None, told)
+            case _:
+                assert_never(issuer.config.verify)
+
+    async def _told(self, issuer: FreshKeys, text: str, *, recheck: bool) -> Told:
+        name = issuer.config.name
+        told = await self._introspectors[name].introspect(text, recheck=recheck)
+        if told is None:
+            raise Unauthenticated(f"issuer `{name}` says that the token counts no longer")
+        return told
+
+
+async def _signed(token: jws.UnverifiedToken, issuer: FreshKeys) -> tuple[SignedClaims, KeySet]:
+    keys = await issuer.current()
+    try:
+        return jws.verify(token, issuer.config, keys), keys
+    except jws.UnknownKeyError:
+        keys = await issuer.newer_than(keys)
+        return jws.verify(token, issuer.config, keys), keys

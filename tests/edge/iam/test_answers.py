@@ -8,7 +8,7 @@ import pytest
 
 from proxy.core.errors import Unauthenticated, Unavailable
 from proxy.edge.iam import Ages, Answers, Away
-from proxy.edge.iam.answers import AT_ONCE
+from proxy.edge.iam.answers import AT_ONCE, Room
 from proxy.edge.iam.breaker import FAILURES, PAUSE
 
 YES, NO = "yes", ""
@@ -18,14 +18,20 @@ AGES = Ages(yes=10, no=2, grace=20, timeout=5)
 class Iam:
     """Says what a test wants, and counts how often it is asked."""
 
-    def __init__(self, ages: Ages = AGES, *, chance: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(
+        self,
+        ages: Ages = AGES,
+        *,
+        chance: Callable[[], float] = lambda: 0.0,
+        room: Room[str] | None = None,
+    ) -> None:
         self.now = 100.0
         self.says: str | Exception = YES
         self.asked = 0
         self.open = asyncio.Event()
         self.open.set()
         self.answers = Answers[str](
-            "corp", ages, bool, monotonic=lambda: self.now, chance=chance, size=1000
+            "corp", ages, bool, monotonic=lambda: self.now, chance=chance, room=room
         )
 
     async def ask(self) -> str:
@@ -250,3 +256,14 @@ async def test_questions_under_way_are_given_up_at_the_end() -> None:
 def test_ages_that_take_nothing_or_everything_for_true_are_refused(ages: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must"):
         Ages(**ages)
+
+
+async def test_answers_are_remembered_as_far_as_there_is_room_for_their_weight() -> None:
+    iam = Iam(room=Room(10, len))
+    iam.says = "four"
+    for who in ("alice", "rita", "otto"):
+        await iam.get(who)
+    await iam.get("otto")
+    assert iam.asked == 3
+    await iam.get("alice")
+    assert iam.asked == 4

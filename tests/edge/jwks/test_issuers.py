@@ -25,6 +25,13 @@ async def test_what_is_wrong_with_an_issuer_is_told_by_its_name(issuer: Issuer) 
         await until(lambda: issuers.troubles() == {"corp": ""})
 
 
+async def test_an_issuer_that_is_only_asked_is_none_the_worse_without_keys(issuer: Issuer) -> None:
+    issuer.down = True
+    async with fetching(issuer.config(verify="introspection")) as issuers:
+        await until(lambda: issuers.fetches()["corp", "failed"] == 1)
+        assert issuers.troubles() == {"corp": ""}
+
+
 async def test_fetches_are_counted_by_issuer_and_result(issuer: Issuer) -> None:
     async with fetching(issuer.config(cooldown=300)) as issuers:
         await until(lambda: issuer.fetches == 1 and issuers.troubles() == {"corp": ""})

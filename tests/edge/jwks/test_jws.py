@@ -171,7 +171,7 @@ def test_a_signed_claim_of_the_wrong_kind_is_refused(claim: str, value: Any, why
 def test_a_token_of_another_issuer_with_the_same_key_is_refused() -> None:
     text = KEY.sign(CLAIMS | {"iss": "https://other"})
     with pytest.raises(Unauthenticated, match="malformed"):
-        jws.verify(jws.UnverifiedToken("https://iam", "ES256", "k1", text), CONFIG, KEYS)
+        jws.verify(jws.UnverifiedToken({}, "https://iam", "ES256", "k1", text), CONFIG, KEYS)
 
 
 def test_a_critical_extension_is_refused() -> None:
