@@ -15,9 +15,10 @@ from typing import Any, assert_never
 
 from proxy.core.identity import IssuerRules, Naming, OidcNaming, ServiceAccountNaming
 from proxy.edge.auditlog import JsonLines
+from proxy.edge.backchannel import BackChannel
 from proxy.edge.certificate import Certificate
 from proxy.edge.iam import Ages, Answers, Introspected, Introspection
-from proxy.edge.jwks import COOLDOWN, IssuerConfig, Issuers, TokenVerifier
+from proxy.edge.jwks import COOLDOWN, IssuerConfig, Issuers, SignedNotices, TokenVerifier
 from proxy.edge.management import Check, Management
 from proxy.edge.metrics import CONTENT_TYPE, Metrics
 from proxy.edge.policyfiles import PolicyError, PolicyFiles
@@ -28,6 +29,9 @@ from proxy.pipeline import Limits, Pipeline, Ports
 from proxy.settings import IntrospectionSettings, IssuerSettings, Settings
 
 log = logging.getLogger(__name__)
+
+BACK_CHANNEL_BOUNDS = Bounds(idle=15, body=10, stall=10, connections=100)
+"""What a connection of an issuer may cost; its requests are short and few."""
 
 REFUSED_SECONDS = 5.0
 """For how long an IAM that says no is not asked again, at most."""
@@ -43,6 +47,7 @@ class Addresses:
 
     port: int
     management_port: int
+    back_channel_port: int | None = None
 
 
 class App:
@@ -108,6 +113,10 @@ class App:
                 connections=settings.server.max_connections,
             ),
         )
+        self._notices = SignedNotices(self._issuers, self._verifier.revoke)
+        self._back_channel = Server(
+            BackChannel(self._notices), self._certificate.context, BACK_CHANNEL_BOUNDS
+        )
         self._management = Management(
             self._checks(), self._notes(), lambda: (self._metrics.page(), CONTENT_TYPE)
         )
@@ -137,12 +146,18 @@ class App:
             with _needing("management.address"):
                 address = settings.management.address
                 management_port = await self._management.start(address.host, address.port)
+            stack.push_async_callback(self._back_channel.stop, 0)
+            back_channel_port = None
+            if settings.back_channel is not None:
+                with _needing("backChannel.address"):
+                    address = settings.back_channel.address
+                    back_channel_port = await self._back_channel.start(address.host, address.port)
             with _needing("server.address"):
                 address = settings.server.address
                 port = await self._server.start(address.host, address.port)
             self._show_metrics()
             self._stack = stack.pop_all()
-        return Addresses(port, management_port)
+        return Addresses(port, management_port, back_channel_port)
 
     async def stop(self) -> None:
         """Drain: not ready, no new connections, watches end, requests finish; then close."""
@@ -228,6 +243,12 @@ class App:
             self._issuers.fetches,
         )
         show(
+            "hostclaim_proxy_revocations",
+            "What issuers said they had ended, since the start.",
+            ("issuer", "kind"),
+            lambda: self._notices.taken,
+        )
+        show(
             "hostclaim_proxy_iam_questions",
             "Questions to an IAM since the start, by issuer and kind.",
             ("issuer", "question"),
@@ -306,6 +327,7 @@ def _issuer(settings: IssuerSettings) -> IssuerConfig:
         max_stale=settings.max_stale_seconds,
         cooldown=min(COOLDOWN, settings.refresh_seconds),
         verify=settings.verify,
+        client_id=settings.introspection.client_id if settings.introspection else "",
     )
 
 

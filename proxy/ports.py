@@ -71,6 +71,22 @@ class Introspector(Protocol):
         ...
 
 
+class Notices(Protocol):
+    """What issuers say they have ended, in notices that they sign.
+
+    Each method raises `BadRequest` for what is no such notice, and `Unavailable`
+    while the keys that it would be verified by cannot be had.
+    """
+
+    async def log_out(self, logout_token: str) -> None:
+        """Take a logout token (OIDC Back-Channel Logout 1.0)."""
+        ...
+
+    async def push(self, action: str) -> None:
+        """Take an action of Keycloak's admins, that tokens count no longer."""
+        ...
+
+
 class Entitlements(Protocol):
     """What they may: policy files, the IAM, or both."""
 

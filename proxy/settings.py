@@ -97,6 +97,16 @@ class ManagementSettings(_Section):
     address: _Address = Address(host="127.0.0.1", port=8081)
 
 
+class BackChannelSettings(_Section):
+    """The issuers' listener, with the certificate of the tenants' one; none without an address.
+
+    `/backchannel-logout` takes logout tokens (OpenID Connect Back-Channel Logout
+    1.0), and below `/` Keycloak finds what it looks for at the admin URL of a client.
+    """
+
+    address: _Address
+
+
 class ClusterSettings(_Section):
     """The BMH cluster, as the proxy's own service account."""
 
@@ -248,6 +258,7 @@ class Settings(_Section):
     kind: Literal["ProxyConfiguration"]
     server: ServerSettings
     management: ManagementSettings = ManagementSettings()
+    back_channel: BackChannelSettings | None = None
     cluster: ClusterSettings
     issuers: tuple[IssuerSettings, ...] = Field(min_length=1)
     policies: PolicySettings

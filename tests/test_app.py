@@ -170,7 +170,7 @@ async def test_a_start_without_the_secret_to_ask_with_is_an_error(around: Surrou
         around.app(issuers=[ASKED])
 
 
-@pytest.mark.parametrize("taken", ["server", "management"])
+@pytest.mark.parametrize("taken", ["server", "management", "backChannel"])
 async def test_a_start_that_fails_leaves_nothing_behind(around: Surroundings, taken: str) -> None:
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
@@ -229,4 +229,25 @@ async def test_a_part_that_fails_is_told(around: Surroundings) -> None:
     await app.start()
     async with asyncio.timeout(10):
         await app.failed()
+    await app.stop()
+
+
+async def test_issuers_have_a_listener_of_their_own_where_one_is_set(around: Surroundings) -> None:
+    app = around.app(backChannel={"address": "127.0.0.1:0"})
+    addresses = await app.start()
+    async with aiohttp.ClientSession() as session:
+        for port, code in ((addresses.back_channel_port, 400), (addresses.port, 401)):
+            url = f"https://127.0.0.1:{port}/backchannel-logout"
+            form = {"logout_token": "a.b.c"}
+            async with session.post(url, data=form, ssl=around.authority.trust) as response:
+                assert response.status == code
+    await app.stop()
+    assert addresses.back_channel_port is not None
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", addresses.back_channel_port)
+
+
+async def test_without_an_address_issuers_have_none(around: Surroundings) -> None:
+    app = around.app()
+    assert (await app.start()).back_channel_port is None
     await app.stop()

@@ -143,6 +143,7 @@ def callers_of(name: str) -> set[str]:
     [
         ("SignedClaims", {"edge/jwks/jws.py"}),
         ("ToldClaims", {"core/introspection.py"}),
+        ("SignedNotice", {"edge/jwks/jws.py"}),
         ("Identity", {"core/identity.py"}),
         ("Allow", {"core/entitlement.py"}),
         ("UpstreamRequest", {"core/narrowing.py"}),

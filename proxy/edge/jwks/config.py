@@ -48,6 +48,7 @@ class IssuerConfig:
     cooldown: float = COOLDOWN
     fetch_timeout: float = 10
     verify: Verify = "jwt"
+    client_id: str = ""
 
     def __post_init__(self) -> None:
         issuer = f"issuer `{self.rules.name}`"
@@ -71,6 +72,11 @@ class IssuerConfig:
     def name(self) -> str:
         """What the issuer is called, in policies and in answers."""
         return self.rules.name
+
+    @property
+    def ours(self) -> frozenset[str]:
+        """The names that the proxy has at the issuer."""
+        return frozenset({*self.rules.audiences, self.client_id} - {""})
 
     @property
     def metadata_url(self) -> str:

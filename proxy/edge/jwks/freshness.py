@@ -8,12 +8,15 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from proxy.core.errors import Unavailable
 from proxy.edge.jwks.config import IssuerConfig
 from proxy.edge.jwks.discovery import FetchError, fetch_keys
+from proxy.edge.jwks.jws import UnknownKeyError
 from proxy.edge.jwks.keys import KeySet
+
+_T = TypeVar("_T")
 
 Fetch: TypeAlias = Callable[[IssuerConfig], Awaitable[KeySet]]
 Rest: TypeAlias = Callable[[float], Awaitable[None]]
@@ -88,6 +91,20 @@ class FreshKeys:
         if self._keys is known and self._failure:
             raise self._unavailable()
         return await self.current()
+
+    async def verified(self, verify: Callable[[KeySet], _T]) -> tuple[_T, KeySet]:
+        """Have something verified by the keys at hand, or after one more look; says by which.
+
+        Raises:
+            Unavailable: the issuer is away, so nobody can tell.
+            Unauthenticated: as `verify` raises it.
+        """
+        keys = await self.current()
+        try:
+            return verify(keys), keys
+        except UnknownKeyError:
+            keys = await self.newer_than(keys)
+            return verify(keys), keys
 
     def begin(self) -> asyncio.Task[None]:
         """Fetch now, or join the fetch that is under way."""

@@ -16,6 +16,7 @@ import jwt
 
 from proxy.core.errors import Unauthenticated
 from proxy.core.identity import SignedClaims
+from proxy.core.notice import SignedNotice
 from proxy.core.wire import RawRequest
 from proxy.edge.jwks.config import IssuerConfig
 from proxy.edge.jwks.keys import KeySet
@@ -47,6 +48,22 @@ _OPTIONS: "Options" = {
     "verify_jti": True,
     # PyJWT reads a clock of its own here, and takes "1" and true for a time.
     # `identify` judges all three, always, by the one clock the proxy has.
+    "verify_exp": False,
+    "verify_iat": False,
+    "verify_nbf": False,
+}
+
+_SIGNATURE_ALONE: "Options" = {
+    "verify_signature": True,
+    "enforce_minimum_key_length": True,
+    # A notice is for clients of the issuer and says when it was made in words of its
+    # own; `notice` judges all of it.
+    "require": [],
+    "verify_iss": False,
+    "verify_aud": False,
+    "strict_aud": False,
+    "verify_sub": False,
+    "verify_jti": False,
     "verify_exp": False,
     "verify_iat": False,
     "verify_nbf": False,
@@ -85,12 +102,20 @@ def bearer(raw: RawRequest) -> str:
     scheme, _, token = value.partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated("only bearer tokens are taken, send `Authorization: Bearer TOKEN`")
-    token = token.strip(" ")
-    if len(token) > MAX_TOKEN:
+    return compact(token.strip(" "))
+
+
+def compact(text: str) -> str:
+    """The same text, which is a token by its form.
+
+    Raises:
+        Unauthenticated: it is none.
+    """
+    if len(text) > MAX_TOKEN:
         raise Unauthenticated(f"the token has more than {MAX_TOKEN} characters")
-    if not _JWS.fullmatch(token):
+    if not _JWS.fullmatch(text):
         raise Unauthenticated("the token is not a signed JWT")
-    return token
+    return text
 
 
 def digest(token: str) -> str:
@@ -104,14 +129,21 @@ def read(token: str) -> UnverifiedToken:
     Raises:
         Unauthenticated: it does not say so in a way that we understand.
     """
-    header, payload, _ = token.split(".")
-    unverified_header = _json_object(header, "header")
-    unverified_claims = _json_object(payload, "payload")
-    issuer = unverified_claims.get("iss")
-    algorithm = unverified_header.get("alg")
-    kid = unverified_header.get("kid")
+    issuer = _json_object(token.split(".")[1], "payload").get("iss")
     if not isinstance(issuer, str):
         raise Unauthenticated("claim `iss` is missing")
+    return read_from(issuer, token)
+
+
+def read_from(issuer: str, token: str) -> UnverifiedToken:
+    """Read which key a token names, as if it were from this issuer.
+
+    Raises:
+        Unauthenticated: it does not say so in a way that we understand.
+    """
+    unverified_header = _json_object(token.split(".", maxsplit=1)[0], "header")
+    algorithm = unverified_header.get("alg")
+    kid = unverified_header.get("kid")
     if not isinstance(algorithm, str):
         raise Unauthenticated("header `alg` is missing")
     if not isinstance(kid, str | None):
@@ -126,6 +158,34 @@ def verify(token: UnverifiedToken, config: IssuerConfig, keys: KeySet) -> Signed
         UnknownKeyError: the key may be one that we have not seen yet.
         Unauthenticated: the signature, the issuer or the audience is wrong.
     """
+    try:
+        header, claims = _decode(token, config, keys, _OPTIONS)
+    except jwt.MissingRequiredClaimError as exc:
+        raise Unauthenticated(f"claim `{exc.claim}` is missing") from exc
+    except jwt.InvalidAudienceError as exc:
+        raise Unauthenticated("claim `aud` does not name this proxy") from exc
+    except jwt.PyJWTError as exc:  # its own words may quote the token
+        raise Unauthenticated("the token is malformed") from exc
+    return SignedClaims(header, claims, digest(token.text))
+
+
+def verify_notice(token: UnverifiedToken, config: IssuerConfig, keys: KeySet) -> SignedNotice:
+    """Check that one of an issuer's keys signed a notice, and nothing else: `notice` does that.
+
+    Raises:
+        UnknownKeyError: the key may be one that we have not seen yet.
+        Unauthenticated: the signature is wrong.
+    """
+    try:
+        header, claims = _decode(token, config, keys, _SIGNATURE_ALONE)
+    except jwt.PyJWTError as exc:  # its own words may quote the token
+        raise Unauthenticated("the token is malformed") from exc
+    return SignedNotice(config.name, config.rules.url, header, claims)
+
+
+def _decode(
+    token: UnverifiedToken, config: IssuerConfig, keys: KeySet, options: "Options"
+) -> tuple[dict[str, Any], dict[str, Any]]:
     if token.unverified_algorithm not in config.algorithms:
         allowed = ", ".join(config.algorithms)
         raise Unauthenticated(f"header `alg` is not one of {allowed}")
@@ -137,7 +197,7 @@ def verify(token: UnverifiedToken, config: IssuerConfig, keys: KeySet) -> Signed
             token.text,
             key=key.jwk,
             algorithms=[key.algorithm],  # the key's, so that the token has no say in it
-            options=_OPTIONS,
+            options=options,
             audience=config.rules.audiences,
             issuer=config.rules.url,
         )
@@ -146,13 +206,7 @@ def verify(token: UnverifiedToken, config: IssuerConfig, keys: KeySet) -> Signed
         if token.unverified_kid is None:  # a new key would look like the one it replaced
             raise UnknownKeyError(reason) from exc
         raise Unauthenticated(reason) from exc
-    except jwt.MissingRequiredClaimError as exc:
-        raise Unauthenticated(f"claim `{exc.claim}` is missing") from exc
-    except jwt.InvalidAudienceError as exc:
-        raise Unauthenticated("claim `aud` does not name this proxy") from exc
-    except jwt.PyJWTError as exc:  # its own words may quote the token
-        raise Unauthenticated("the token is malformed") from exc
-    return SignedClaims(signed["header"], signed["payload"], digest(token.text))
+    return signed["header"], signed["payload"]
 
 
 def _json_object(segment: str, part: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from proxy.core import introspection
 from proxy.core.errors import Unauthenticated, Unavailable
 from proxy.core.identity import Identity, SignedClaims, ToldClaims, identify
 from proxy.core.introspection import Told
+from proxy.core.revocation import Revocation, Revocations
 from proxy.core.wire import RawRequest
 from proxy.edge.jwks import jws
 from proxy.edge.jwks.freshness import FreshKeys
@@ -86,6 +87,11 @@ class TokenVerifier:
         self._issuers = issuers
         self._introspectors = introspectors
         self._cache: LRUCache[str, _Verified] = LRUCache(CACHE_SIZE, getsizeof=_weight)
+        lifetimes = {each.config.name: each.config.rules.max_lifetime for each in issuers}
+        self._revocations = Revocations(lifetimes)
+        self._subscribers: list[Callable[[], None]] = []
+        # A token is worth nothing once the key that signed it is gone.
+        issuers.subscribe(self._tell)
 
     async def authenticate(self, raw: RawRequest) -> Caller:
         """Tell who sent a request.
@@ -112,17 +118,29 @@ class TokenVerifier:
         return Caller(identity, caller.token)
 
     def subscribe(self, changed: Callable[[], None]) -> None:
-        """As the port says: a token is worth nothing once the key that signed it is gone."""
-        self._issuers.subscribe(changed)
+        """As the port says."""
+        self._subscribers.append(changed)
+
+    def revoke(self, revocation: Revocation) -> None:
+        """Refuse from now on what an issuer has ended, and tell who is subscribed."""
+        self._revocations.note(revocation, self._clock())
+        self._tell()
+
+    def _tell(self) -> None:
+        for changed in self._subscribers:
+            changed()
 
     async def _identify(self, text: str, *, recheck: bool) -> tuple[Identity, str]:
         digest = jws.digest(text)
-        remembered = await self._recall(digest, text, recheck=recheck)
-        if remembered is not None:
-            return remembered, "remembered"
-        verified = await self._verify(text, recheck=recheck)
-        self._cache[digest] = verified
-        return verified.identity, "accepted"
+        identity, result = await self._recall(digest, text, recheck=recheck), "remembered"
+        if identity is None:
+            verified = await self._verify(text, recheck=recheck)
+            self._cache[digest] = verified
+            identity, result = verified.identity, "accepted"
+        # INVARIANT: last, so that what was ended while we waited is refused, too.
+        if (reason := self._revocations.reason(identity)) is not None:
+            raise Unauthenticated(reason)
+        return identity, result
 
     async def _recall(self, digest: str, text: str, *, recheck: bool) -> Identity | None:
         entry = self._cache.get(digest)
@@ -161,13 +179,16 @@ class TokenVerifier:
     async def _vouched(
         self, token: jws.UnverifiedToken, issuer: FreshKeys, *, recheck: bool
     ) -> tuple[SignedClaims | ToldClaims, _Grounds]:
+        def by_signature(keys: KeySet) -> SignedClaims:
+            return jws.verify(token, issuer.config, keys)
+
         match issuer.config.verify:
             case "jwt":
-                signed, keys = await _signed(token, issuer)
+                signed, keys = await issuer.verified(by_signature)
                 return signed, _Grounds(keys, None)
             case "both":
                 # First the signature: a token that anybody made up is nothing to ask about.
-                signed, keys = await _signed(token, issuer)
+                signed, keys = await issuer.verified(by_signature)
                 told = await self._told(issuer, token.text, recheck=recheck)
                 return introspection.confirmed(signed, told), _Grounds(keys, told)
             case "introspection":
@@ -184,12 +205,3 @@ class TokenVerifier:
         if told is None:
             raise Unauthenticated(f"issuer `{name}` says that the token counts no longer")
         return told
-
-
-async def _signed(token: jws.UnverifiedToken, issuer: FreshKeys) -> tuple[SignedClaims, KeySet]:
-    keys = await issuer.current()
-    try:
-        return jws.verify(token, issuer.config, keys), keys
-    except jws.UnknownKeyError:
-        keys = await issuer.newer_than(keys)
-        return jws.verify(token, issuer.config, keys), keys
