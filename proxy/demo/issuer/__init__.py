@@ -2,13 +2,14 @@
 
 `accounts` says who exists, `keys` signs, `tokens` says what a token claims, `grants` decides
 who gets one; `device` is for people who log in elsewhere, `assertions` for clients that
-sign; `server` puts it all behind TLS. Nothing here is fit for anything but a demo
-and tests: it will sign whatever a test asks it to.
+sign, `logout` tells clients what has ended; `server` puts it all behind TLS. Nothing here
+is fit for anything but a demo and tests: it will sign whatever a test asks it to.
 """
 
 from proxy.demo.issuer.accounts import DEMO_REALM, Client, Person, Realm
 from proxy.demo.issuer.endpoints import Endpoint
 from proxy.demo.issuer.keys import SigningKey
+from proxy.demo.issuer.logout import Receiver
 from proxy.demo.issuer.server import EmbeddedIssuer, Outage
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "Outage",
     "Person",
     "Realm",
+    "Receiver",
     "SigningKey",
 ]

@@ -43,6 +43,8 @@ class Grants:
         self._sessions: dict[str, Session] = {}
         self._revoked: set[str] = set()
         self._disabled: set[Account] = set()
+        self._moved: dict[Account, tuple[str, ...]] = {}
+        self._not_before = 0
 
     def authenticate(self, client_id: str, secret: str | None) -> Client:
         """Know a client by its secret, a public one by its name.
@@ -95,7 +97,7 @@ class Grants:
         about = {"active": True, "client_id": claims["azp"], "token_type": claims["typ"]}
         if "preferred_username" in claims:
             about["username"] = claims["preferred_username"]
-        return claims | about
+        return self._mapped(claims) | about
 
     def revoke(self, client: Client, token: str) -> None:
         """Make a token of this client count no longer (RFC 7009).
@@ -122,12 +124,21 @@ class Grants:
         """Undo `disable`; sessions that are not over count again."""
         self._disabled.discard(self._account(name))
 
-    def end_sessions(self, name: str) -> None:
-        """Log a person or client out everywhere."""
+    def end_sessions(self, name: str) -> list[Session]:
+        """Log a person or client out everywhere; returns what has ended."""
         account = self._account(name)
-        ended = [s.sid for s in self._sessions.values() if s.account == account]
-        for sid in ended:
-            del self._sessions[sid]
+        ended = [s for s in self._sessions.values() if s.account == account]
+        for session in ended:
+            del self._sessions[session.sid]
+        return ended
+
+    def move(self, name: str, groups: tuple[str, ...]) -> None:
+        """Have a person or client in these groups from now on, in tokens and introspection."""
+        self._moved[self._account(name)] = groups
+
+    def revoke_before(self, moment: int) -> None:
+        """Let tokens count no longer that were made before this second since the epoch."""
+        self._not_before = moment
 
     def claims_for(self, name: str) -> Claims:
         """What an access token of this person or client would say at this moment."""
@@ -192,6 +203,8 @@ class Grants:
         claims = self._verified(token)
         if claims is None or claims["exp"] <= self._clock() or claims["jti"] in self._revoked:
             return None
+        if claims["iat"] < self._not_before:
+            return None
         session = self._sessions.get(claims["sid"])
         if session is None or self._disabled & {session.account, session.client.account}:
             return None
@@ -230,7 +243,19 @@ class Grants:
         return self._begin(self._account(name), through)
 
     def _issue(self, session: Session, scope: str) -> Issue:
-        return Issue(self._issuer, self._realm, session, scope, int(self._clock()))
+        groups = self._groups(session.account)
+        return Issue(self._issuer, self._realm, session, scope, groups, int(self._clock()))
+
+    def _groups(self, account: Account) -> tuple[str, ...]:
+        return self._moved.get(account, account.groups)
+
+    def _mapped(self, claims: Claims) -> Claims:
+        """Keycloak runs its mappers again to introspect; of no groups it makes no claim."""
+        if "groups" not in claims:
+            return claims
+        others = {name: value for name, value in claims.items() if name != "groups"}
+        groups = self._groups(self._sessions[claims["sid"]].account)
+        return others | ({"groups": list(groups)} if groups else {})
 
     def _account(self, name: str) -> Account:
         owner = self._realm.client(name) or self._realm.person(name)

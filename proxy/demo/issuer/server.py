@@ -21,6 +21,7 @@ from proxy.demo.issuer.device import DeviceLogins
 from proxy.demo.issuer.endpoints import Endpoint, Endpoints
 from proxy.demo.issuer.grants import Grants
 from proxy.demo.issuer.keys import KeyRing, SigningKey, sign
+from proxy.demo.issuer.logout import Announcer, Receiver, logout_claims, push_claims
 
 _HOST = "127.0.0.1"
 
@@ -58,6 +59,7 @@ class EmbeddedIssuer:
         self._devices: DeviceLogins
         self._runner: web.AppRunner | None = None
         self._outage: Outage | None = None
+        self._announcer = Announcer(self.mint)
 
     @property
     def url(self) -> str:
@@ -168,6 +170,24 @@ class EmbeddedIssuer:
     def end_sessions(self, name: str) -> None:
         """Log a person or client out everywhere."""
         self._grants.end_sessions(name)
+
+    async def log_out(self, name: str, receiver: Receiver) -> list[int]:
+        """The same, and tell a receiver of each session; returns the statuses of its answers."""
+        now = int(self._clock())
+        return [
+            await self._announcer.log_out(receiver, logout_claims(self.url, session, receiver, now))
+            for session in self._grants.end_sessions(name)
+        ]
+
+    async def push_not_before(self, client_id: str, moment: int, receiver: Receiver) -> int:
+        """Let older tokens count no longer, and push that; returns the status of the answer."""
+        self._grants.revoke_before(moment)
+        claims = push_claims(client_id, moment, int(self._clock()))
+        return await self._announcer.push(receiver, claims)
+
+    def move(self, name: str, *groups: str) -> None:
+        """Have a person or client in these groups from now on."""
+        self._grants.move(name, groups)
 
     def approve(self, user_code: str, username: str) -> None:
         """Have a person log in whom a program waits for, by the code it showed (RFC 8628).

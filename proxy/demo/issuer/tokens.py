@@ -40,6 +40,8 @@ class Issue:
     realm: Realm
     session: Session
     scope: str
+    groups: tuple[str, ...]
+    """Those that the account is in now."""
     now: int
     """Seconds since the epoch."""
 
@@ -54,7 +56,7 @@ def access(issue: Issue) -> Claims:
         "resource_access": {"account": {"roles": ["manage-account", "view-profile"]}},
         "scope": issue.scope,
         "email_verified": False,
-        "groups": list(session.account.groups),
+        "groups": list(issue.groups),
         "preferred_username": session.account.username,
     }
     if session.of_service_account:
@@ -81,7 +83,7 @@ def identity(issue: Issue) -> Claims:
         "auth_time": issue.now,
         "acr": "1",
         "email_verified": False,
-        "groups": list(issue.session.account.groups),
+        "groups": list(issue.groups),
         "preferred_username": issue.session.account.username,
     }
 

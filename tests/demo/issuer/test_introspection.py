@@ -93,6 +93,15 @@ async def test_a_client_cannot_revoke_anothers_token(caller: Caller) -> None:
     assert await caller.is_active(tokens["access_token"])
 
 
+async def test_a_group_that_somebody_has_left_is_told_no_longer(caller: Caller) -> None:
+    token = caller.issuer.token_for("alice")
+    for groups, told in (((), None), (("/other",), ["/other"]), (("/a", "/b"), ["/a", "/b"])):
+        caller.issuer.move("alice", *groups)
+        reply = await caller.post(Endpoint.INTROSPECTION, INTROSPECTOR | {"token": token})
+        assert reply.json.get("groups") == told
+    assert caller.issuer.claims_for("alice")["groups"] == ["/a", "/b"]
+
+
 async def test_a_token_dies_with_the_key_that_signed_it(caller: Caller) -> None:
     issuer = caller.issuer
     old_kid, old = issuer.signing_key.kid, issuer.token_for("alice")
