@@ -1,11 +1,9 @@
 """Who asks for a token: a client, and how it shows that it is the one (RFC 6749, 2.3)."""
 
-import base64
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, assert_never
-from urllib.parse import quote_plus
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -13,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from proxy.edge.oidc.provider import Endpoints, Provider
+from proxy.https import basic
 
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_LIFETIME = 60
@@ -91,7 +90,7 @@ def authenticated(
         case PublicClient():
             return Question(named)
         case SecretClient() if "client_secret_basic" in endpoints.methods:
-            return Question(form, {"Authorization": _basic(client)})
+            return Question(form, {"Authorization": basic(client.id, client.secret)})
         case SecretClient():
             return Question({**named, "client_secret": client.secret})
         case KeyClient():
@@ -102,12 +101,6 @@ def authenticated(
             return Question(named | proof)
         case _:
             assert_never(client)
-
-
-def _basic(client: SecretClient) -> str:
-    """RFC 6749, 2.3.1: both are form-encoded first, so that a colon in either is no divider."""
-    pair = f"{quote_plus(client.id)}:{quote_plus(client.secret)}"
-    return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
 def _assertion(client: KeyClient, provider: Provider, now: float) -> str:
