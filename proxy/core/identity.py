@@ -177,10 +177,10 @@ def identify(rules: IssuerRules, vouched: SignedClaims | ToldClaims, now: float)
         Unauthenticated: the token is not an access token of this issuer for
             this proxy at this time, or names somebody that no tenant may be.
     """
+    check_token(rules, vouched, now)
     token = _Token(rules, vouched.header, vouched.claims, now)
-    for check in _CHECKS:
-        if (reason := check(token)) is not None:
-            raise Unauthenticated(reason)
+    if (reason := _has_required_claims(token)) is not None:
+        raise Unauthenticated(reason)
     named = _named(token)
     return Identity(
         _SEAL,
@@ -196,6 +196,21 @@ def identify(rules: IssuerRules, vouched: SignedClaims | ToldClaims, now: float)
         session=_session(token.claims.get("sid")),
         token_id=_token_id(token.claims.get("jti"), vouched.digest),
     )
+
+
+def check_token(rules: IssuerRules, vouched: SignedClaims | ToldClaims, now: float) -> None:
+    """Refuse what is no access token of this issuer for this proxy at this time.
+
+    That does not change while a token lives, so who is refused here need not be
+    asked about. `now` is in seconds since the epoch.
+
+    Raises:
+        Unauthenticated: it is none.
+    """
+    token = _Token(rules, vouched.header, vouched.claims, now)
+    for check in _CHECKS:
+        if (reason := check(token)) is not None:
+            raise Unauthenticated(reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +349,6 @@ _CHECKS: tuple[_Check, ...] = (
     _is_not_bound,
     _is_from_issuer,
     _is_for_us,
-    _has_required_claims,
     _has_subject,
     _is_unexpired,
     _is_issued,

@@ -15,7 +15,7 @@ from cachetools import LRUCache
 
 from proxy.core import introspection
 from proxy.core.errors import Unauthenticated, Unavailable
-from proxy.core.identity import Identity, SignedClaims, ToldClaims, identify
+from proxy.core.identity import Identity, SignedClaims, ToldClaims, check_token, identify
 from proxy.core.introspection import Told
 from proxy.core.revocation import Revocation, Revocations
 from proxy.core.wire import RawRequest
@@ -187,8 +187,9 @@ class TokenVerifier:
                 signed, keys = await issuer.verified(by_signature)
                 return signed, _Grounds(keys, None)
             case "both":
-                # First the signature: a token that anybody made up is nothing to ask about.
+                # First what needs no asking, so that nobody has the issuer asked for nothing.
                 signed, keys = await issuer.verified(by_signature)
+                check_token(issuer.config.rules, signed, self._clock())
                 told = await self._told(issuer, token.text, recheck=recheck)
                 return introspection.confirmed(signed, told), _Grounds(keys, told)
             case "introspection":

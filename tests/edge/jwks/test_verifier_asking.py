@@ -1,6 +1,6 @@
 """Who is let in when the issuer is asked, alone or besides its signature."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -144,18 +144,23 @@ async def test_a_token_of_nobody_we_trust_is_asked_about_nowhere(scene: Scene) -
     assert scene.oracle.asked == []
 
 
-@pytest.mark.parametrize("forged", ["key", "expiry of the key", "garbage"])
-async def test_with_both_nothing_is_asked_about_that_is_not_signed(
-    issuer: Issuer, forged: str
+FOR_NOTHING: dict[str, Callable[[Issuer], str]] = {
+    "another key of the name": lambda issuer: SigningKey.generate("k1").sign(issuer.claims()),
+    "an unknown key": lambda issuer: SigningKey.generate("k9").sign(issuer.claims()),
+    "garbage": lambda _: "aaaa.aaaa.aaaa",
+    "a refresh token": lambda issuer: issuer.token(typ="Refresh"),
+    "a token for another": lambda issuer: issuer.token(aud="account"),
+    "an expired token": lambda issuer: issuer.token(iat=NOW - 900, exp=NOW - 600),
+}
+
+
+@pytest.mark.parametrize("forge", FOR_NOTHING.values(), ids=FOR_NOTHING)
+async def test_with_both_nobody_has_the_issuer_asked_for_nothing(
+    issuer: Issuer, forge: Callable[[Issuer], str]
 ) -> None:
     async with deciding(issuer, "both") as scene:
-        tokens = {
-            "key": SigningKey.generate("k1").sign(issuer.claims()),
-            "expiry of the key": SigningKey.generate("k9").sign(issuer.claims()),
-            "garbage": "aaaa.aaaa.aaaa",
-        }
         with pytest.raises(Unauthenticated):
-            await scene.who(tokens[forged])
+            await scene.who(forge(issuer))
         assert scene.oracle.asked == []
 
 
