@@ -48,6 +48,7 @@ async def running(directory: Path, assets: Path | None) -> AsyncIterator[None]:
         hosts = HostController(access.server, access.ca_file, access.admin_token)
         stack.push_async_callback(hosts.stop)
         await hosts.start()
+        write_certificate(directory)
         config = write_proxy_files(directory, issuer.url, issuer.ca_file)
         write_tenant_files(directory, issuer)
         app = App(settings.load(config))
@@ -81,8 +82,8 @@ async def set_up(
         files.write(directory / f"{name}.kubeconfig", text)
 
 
-def write_proxy_files(directory: Path, issuer_url: str, issuer_ca: Path) -> Path:
-    """Write certificates, policies and settings; returns the settings file."""
+def write_certificate(directory: Path) -> Path:
+    """Write the proxy's certificate; returns the file of the authority it is known by."""
     authority = trustme.CA(organization_name="hostclaim-proxy demo")
     authority.cert_pem.write_to_path(directory / "proxy-ca.crt")
     server = authority.issue_cert("127.0.0.1", "localhost")
@@ -90,6 +91,11 @@ def write_proxy_files(directory: Path, issuer_url: str, issuer_ca: Path) -> Path
     files.write(
         directory / "proxy.crt", "".join(pem.bytes().decode() for pem in server.cert_chain_pems)
     )
+    return directory / "proxy-ca.crt"
+
+
+def write_proxy_files(directory: Path, issuer_url: str, issuer_ca: Path) -> Path:
+    """Write policies and settings; returns the settings file."""
     files.write_policies(directory)
     port, management_port = _free_ports(2)
     listening = Listening(port, management_port, issuer_url, issuer_ca)

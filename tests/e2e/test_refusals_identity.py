@@ -20,6 +20,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from proxy.demo.issuer import EmbeddedIssuer, SigningKey
+from tests.e2e import revoking
 from tests.e2e.ledger import Ledger, kept
 from tests.e2e.serving import AnotherProxy, Settings, another
 from tests.e2e.wire import connected, request
@@ -301,10 +302,26 @@ async def test_a_token_of_the_issuer_that_is_no_access_token_is_nobodys(
     world: World, scene: Scene
 ) -> None:
     tokens = world.run(world.iam.wrong_tokens("alice"))
-    assert {"Refresh", "ID"} <= tokens.keys()
+    assert {"Refresh", "ID", "Offline"} <= tokens.keys()
     for token in tokens.values():
         said = carrying("Authorization: Bearer TOKEN")
         await scene.ledger.refused(said, code=401, token=token)
+
+
+async def test_a_logout_token_of_the_issuer_is_nobodys(world: World, scene: Scene) -> None:
+    token = world.run(revoking.logout_token(world, "alice"))
+    assert jwt.decode(token, options={"verify_signature": False})["events"]
+    await scene.ledger.refused(carrying("Authorization: Bearer TOKEN"), code=401, token=token)
+
+
+async def test_a_token_of_a_client_that_may_not_use_the_proxy_is_nobodys(world: World) -> None:
+    def change(settings: Settings) -> None:
+        settings["issuers"][0]["authorizedParties"] = ["blue-capm3"]
+
+    said = carrying("Authorization: Bearer TOKEN")
+    with another(world, "parties", change) as proxy, kept(world, proxy) as ledger:
+        assert proxy.ask("GET", CLAIMS, token=world.token("blue-capm3")).code == 200
+        await ledger.refused(said, code=401, token=world.token("alice"))
 
 
 async def test_a_token_for_another_service_is_nobodys(world: World, scene: Scene) -> None:

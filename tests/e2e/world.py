@@ -120,7 +120,8 @@ class EmbeddedIam:
 
     async def wrong_tokens(self, name: str) -> Mapping[str, str]:
         claims = self.issuer.claims_for(name)
-        return {kind: self.issuer.mint({**claims, "typ": kind}) for kind in ("Refresh", "ID")}
+        kinds = ("Refresh", "ID", "Offline")
+        return {kind: self.issuer.mint({**claims, "typ": kind}) for kind in kinds}
 
     peoples_client = "demo-cli"
 
@@ -164,7 +165,9 @@ class KeycloakIam:
 
     async def wrong_tokens(self, name: str) -> Mapping[str, str]:
         tokens = await self.keycloak.tokens_of_person(name)
-        return {k: t for k, t in (("Refresh", tokens.refresh), ("ID", tokens.id)) if t}
+        offline = await self.keycloak.offline_token(name)
+        kinds = {"Refresh": tokens.refresh, "ID": tokens.id, "Offline": offline}
+        return {kind: token for kind, token in kinds.items() if token}
 
     peoples_client = PEOPLES_CLIENT
 
@@ -230,7 +233,9 @@ class World:
         self._loop.close()
 
     async def _start(self) -> None:
-        self.iam = await self._start_iam()
+        # Before the IAM, which is to trust the proxy that it tells of what has ended.
+        trusted = stack.write_certificate(self.directory)
+        self.iam = await self._start_iam(trusted)
         self.cluster = (
             RealCluster(gate.need_assets(), self.directory / "cluster")
             if self.real
@@ -254,11 +259,12 @@ class World:
         await hosts.start()
         stack.write_proxy_files(self.directory, self.iam.url, self.iam.ca_file)
 
-    async def _start_iam(self) -> Iam:
+    async def _start_iam(self, trusted: Path) -> Iam:
         if self.real:
             directory = self.directory / "keycloak"
             directory.mkdir()
-            keycloak = Keycloak(private_copy(gate.need(KEYCLOAK), directory), directory)
+            home = private_copy(gate.need(KEYCLOAK), directory)
+            keycloak = Keycloak(home, directory, trusted)
             self._stack.push_async_callback(keycloak.stop)
             await keycloak.start()
             return KeycloakIam(keycloak)

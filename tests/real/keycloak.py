@@ -61,16 +61,18 @@ def private_copy(home: Path, directory: Path) -> Path:
 class Keycloak:
     """One Keycloak in development mode, over TLS with a certificate of its own."""
 
-    def __init__(self, home: Path, directory: Path) -> None:
+    def __init__(self, home: Path, directory: Path, trusted: Path | None = None) -> None:
         """Describe it; nothing happens before `start`.
 
         Args:
             home: an unpacked distribution that nobody else runs; Keycloak writes to it.
             directory: where its certificate and log go.
+            trusted: the authority of those that it tells of what has ended.
         """
         realm = json.loads(REALM_FILE.read_text())
         self._home = home.resolve()
         self._directory = directory.resolve()
+        self._trusted = trusted
         self._admin_password = secrets.token_urlsafe()
         self._realm = realm["realm"]
         self._process: ServerProcess | None = None
@@ -166,6 +168,21 @@ class Keycloak:
                 "password": self.passwords[username],
             },
         )
+
+    async def offline_token(self, username: str) -> str:
+        """A refresh token that outlives the session of a person, who is let have one for it."""
+        (user,) = await self.admin(
+            "GET", f"/realms/{self._realm}/users?username={username}&exact=true"
+        )
+        role = await self.admin("GET", f"/realms/{self._realm}/roles/offline_access")
+        mappings = f"/realms/{self._realm}/users/{user['id']}/role-mappings/realm"
+        await self.admin("POST", mappings, [role])
+        grant = {"grant_type": "password", "client_id": PEOPLES_CLIENT, "username": username}
+        login = {"password": self.passwords[username], "scope": "openid offline_access"}
+        token = (await self._tokens(self.issuer, grant | login)).refresh
+        if token is None:
+            raise LookupError(f"Keycloak gave `{username}` no offline token")
+        return token
 
     async def logins_of_client(self, client: str) -> int:
         """How often a client's service account was given a token."""
@@ -304,6 +321,8 @@ class Keycloak:
             "https-certificate-file": self._directory / "keycloak.crt",
             "https-certificate-key-file": self._directory / "keycloak.key",
         }
+        if self._trusted is not None:
+            flags["truststore-paths"] = self._trusted
         return ServerProcess(
             [self._home / "bin/kc.sh", "start-dev", *(f"--{k}={v}" for k, v in flags.items())],
             log=self._directory / "keycloak.log",

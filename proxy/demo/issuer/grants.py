@@ -44,7 +44,6 @@ class Grants:
         self._revoked: set[str] = set()
         self._disabled: set[Account] = set()
         self._moved: dict[Account, tuple[str, ...]] = {}
-        self._not_before = 0
 
     def authenticate(self, client_id: str, secret: str | None) -> Client:
         """Know a client by its secret, a public one by its name.
@@ -136,10 +135,6 @@ class Grants:
         """Have a person or client in these groups from now on, in tokens and introspection."""
         self._moved[self._account(name)] = groups
 
-    def revoke_before(self, moment: int) -> None:
-        """Let tokens count no longer that were made before this second since the epoch."""
-        self._not_before = moment
-
     def claims_for(self, name: str) -> Claims:
         """What an access token of this person or client would say at this moment."""
         return tokens.access(self._issue(self._log_in(name), _PLAIN_SCOPE))
@@ -202,8 +197,6 @@ class Grants:
         """The claims of a token that this realm signed and that still counts."""
         claims = self._verified(token)
         if claims is None or claims["exp"] <= self._clock() or claims["jti"] in self._revoked:
-            return None
-        if claims["iat"] < self._not_before:
             return None
         session = self._sessions.get(claims["sid"])
         if session is None or self._disabled & {session.account, session.client.account}:

@@ -180,8 +180,7 @@ class EmbeddedIssuer:
         ]
 
     async def push_not_before(self, client_id: str, moment: int, receiver: Receiver) -> int:
-        """Let older tokens count no longer, and push that; returns the status of the answer."""
-        self._grants.revoke_before(moment)
+        """Tell a client that older tokens count no longer; returns the status of the answer."""
         claims = push_claims(client_id, moment, int(self._clock()))
         return await self._announcer.push(receiver, claims)
 

@@ -81,7 +81,6 @@ async def test_a_receiver_may_be_told_of_the_subject_alone(
 
 async def test_a_push_is_an_action_in_plain_text(caller: Caller, listener: Listener) -> None:
     issuer = caller.issuer
-    old = issuer.token_for("alice")
     moment = int(time.time()) + 1
     assert await issuer.push_not_before("demo-cli", moment, listener.receiver) == 200
     ((path, media, text),) = listener.posted
@@ -90,4 +89,3 @@ async def test_a_push_is_an_action_in_plain_text(caller: Caller, listener: Liste
         text, issuer.signing_key.private.public_key(), algorithms=[issuer.realm.algorithm]
     )
     assert (action["action"], action["notBefore"]) == ("PUSH_NOT_BEFORE", moment)
-    assert not await caller.is_active(old)
