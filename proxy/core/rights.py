@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from proxy.core.attributes import HARDWAREDATA, HOSTCLAIMS, OPT_IN, SECRETS, SERVED, Resource, Verb
-from proxy.core.policy import Effect, Origin, Permission, PolicySet
+from proxy.core.policy import AnyOrigin, Effect, Permission, PolicySet
 from proxy.core.policy.rules import covering
 from proxy.core.policy.subjects import Entry, Subject, SubjectKind, may_be_claimed
 
@@ -65,7 +65,7 @@ class Account:
 class Unnamed:
     """A grant in namespaces that nobody can list from the policies alone."""
 
-    origin: Origin
+    origin: AnyOrigin
     patterns: tuple[str, ...]
     claim: str = ""
 

@@ -3,19 +3,23 @@
 `model` is what a document may say, made of `values`; `reading` turns documents
 into rules, or says what is wrong (`faults`) and where (`located`). `subjects`
 finds the rules that concern an identity, `rules` the one that fits a request.
+`origins` tells where each is from.
+
 Reading finds every problem at once. What was read is held in indexes, so that
 asking costs the same however many rules concern somebody else, and cannot fail.
 """
 
 from proxy.core.policy.located import Document, Path, Position, Problem, dotted, shown
 from proxy.core.policy.model import API_VERSION, schema
+from proxy.core.policy.origins import AnyOrigin, Origin
 from proxy.core.policy.reading import parse
-from proxy.core.policy.rules import ROLES, Effect, Origin, Permission, Role, Rule, RuleSet
+from proxy.core.policy.rules import ROLES, Effect, Permission, Role, Rule, RuleSet
 from proxy.core.policy.subjects import PolicySet
 
 __all__ = [
     "API_VERSION",
     "ROLES",
+    "AnyOrigin",
     "Document",
     "Effect",
     "Origin",

@@ -13,7 +13,8 @@ from pydantic_core import ErrorDetails
 from proxy.core.policy.faults import Fault, closest, suggestion, wrong_type
 from proxy.core.policy.located import Document, Path, Problem, dotted, shown
 from proxy.core.policy.model import KIND, AccessPolicy, Model, Statement, fields, model_at
-from proxy.core.policy.rules import Effect, Origin, Rule
+from proxy.core.policy.origins import Origin
+from proxy.core.policy.rules import Effect, Rule
 from proxy.core.policy.subjects import Entry, PolicySet
 
 

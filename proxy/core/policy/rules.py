@@ -3,7 +3,7 @@
 A lookup costs the same however many rules there are, and cannot fail: no rule means no.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -11,6 +11,7 @@ from typing import Final
 
 from proxy.core.attributes import HOSTCLAIMS, OPT_IN, SECRETS, SERVED, Resource, Verb
 from proxy.core.bounds import UNBOUNDED, Bounds
+from proxy.core.policy.origins import AnyOrigin
 
 Permission = tuple[str, Verb]
 """The plural of a resource and what may be done with it."""
@@ -30,8 +31,8 @@ class Role(StrEnum):
     EDITOR = "editor"
 
 
-_READ = (Verb.GET, Verb.LIST, Verb.WATCH)
-_WRITE = (Verb.CREATE, Verb.UPDATE, Verb.PATCH, Verb.DELETE)
+READ: Final = (Verb.GET, Verb.LIST, Verb.WATCH)
+WRITE: Final = (Verb.CREATE, Verb.UPDATE, Verb.PATCH, Verb.DELETE)
 
 
 def product(plurals: Iterable[str], verbs: Collection[Verb]) -> frozenset[Permission]:
@@ -42,28 +43,11 @@ def product(plurals: Iterable[str], verbs: Collection[Verb]) -> frozenset[Permis
 # As with Kubernetes' ClusterRole `view`, who may only look sees no secrets. Unlike
 # its `edit`, no role deletes whole collections: that is granted by name.
 ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
-    Role.VIEWER: product((HOSTCLAIMS.plural,), _READ),
-    Role.EDITOR: product((HOSTCLAIMS.plural, SECRETS.plural), _READ + _WRITE),
+    Role.VIEWER: product((HOSTCLAIMS.plural,), READ),
+    Role.EDITOR: product((HOSTCLAIMS.plural, SECRETS.plural), READ + WRITE),
 }
 PLURALS: Final = tuple(resource.plural for resource in (*SERVED, *OPT_IN))
 """Every resource that a rule can name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a rule was written: shown in audit records and refusals' details.
-
-    `document` is its `metadata.name`; `path` is the field in it, such as
-    `spec.allow[0]`; `line` counts from 1.
-    """
-
-    file: str
-    document: str
-    path: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line} {self.document} {self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +58,7 @@ class Rule:
     a grant's alone, and about the HostClaims that are written by it.
     """
 
-    origin: Origin
+    origin: AnyOrigin
     effect: Effect
     permissions: frozenset[Permission]
     # A claim may list thousands; a rule is told from others by its origin.
@@ -86,8 +70,9 @@ class RuleSet:
     """The rules that concern one identity. Asking cannot fail, and no rule means no."""
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        self._rules = tuple(rules)
         self._index: dict[Effect, dict[str, list[Rule]]] = {effect: {} for effect in Effect}
-        for rule in rules:
+        for rule in self._rules:
             index = self._index[rule.effect]
             for pattern in rule.namespaces:
                 kept = index.setdefault(pattern, [])
@@ -97,6 +82,14 @@ class RuleSet:
                 as_far = [k for k in kept if k.bounds in {UNBOUNDED, rule.bounds}]
                 if not as_far or not rule.permissions <= _union(as_far):
                     kept.append(rule)
+
+    def __iter__(self) -> Iterator[Rule]:
+        """All of them, as they were given."""
+        return iter(self._rules)
+
+    def granted(self) -> Mapping[str, Sequence[Rule]]:
+        """The grants that count, by each name or pattern that they are written for."""
+        return self._index[Effect.ALLOW]
 
     def matching(self, effect: Effect, resource: str, verb: Verb, namespace: str) -> Rule | None:
         """A rule with this effect on the request: the one with the closest pattern.
@@ -160,3 +153,8 @@ def covering(namespace: str) -> Iterator[str]:
         yield f"{namespace[: dash + 1]}*"
         dash = namespace.rfind("-", 0, dash)
     yield "*"
+
+
+def covers(patterns: Collection[str], namespace: str) -> bool:
+    """Whether one of the patterns covers a name or a pattern."""
+    return any(pattern in patterns for pattern in covering(namespace))

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from proxy.core.attributes import is_namespace
 from proxy.core.identity import Identity
-from proxy.core.policy.rules import Rule, RuleSet, covering
+from proxy.core.policy.rules import Rule, RuleSet, covers
 
 
 class SubjectKind(StrEnum):
@@ -52,7 +52,7 @@ class Entry:
         names = tuple(
             name
             for name in identity.claims.get(self.claim, ())
-            if may_be_claimed(name) and any(pattern in bounds for pattern in covering(name))
+            if may_be_claimed(name) and covers(bounds, name)
         )
         return replace(self.rule, namespaces=names)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.core.attributes import Verb
 from proxy.core.identity import Identity
-from proxy.core.policy import ROLES, Effect, Permission
+from proxy.core.policy import ROLES, Effect, Origin, Permission
 from tests.core.policy.documents import policies, policy
 from tests.identities import make_identity
 
@@ -127,6 +127,7 @@ def test_the_indexes_say_what_a_scan_of_all_rules_would(
         found = rules.matching(effect, plural, verb, namespace)
         assert (found is None) == (not scanned)
         if found is not None:
+            assert isinstance(found.origin, Origin)
             assert (found.origin.document, found.origin.path) in scanned
             matched[effect].add((plural, verb))
     effective = matched[Effect.ALLOW] - matched[Effect.DENY]
