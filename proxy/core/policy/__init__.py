@@ -3,12 +3,16 @@
 `model` is what a document may say, made of `values`; `reading` turns documents
 into rules, or says what is wrong (`faults`) and where (`located`). `subjects`
 finds the rules that concern an identity, `rules` the one that fits a request.
-`origins` tells where each is from.
+Not all rules are written in files: `claimed` reads those that a token makes,
+`permitted` those that an IAM answers with, and `combining` says what several
+sources grant together. `origins` tells where each is from.
 
 Reading finds every problem at once. What was read is held in indexes, so that
 asking costs the same however many rules concern somebody else, and cannot fail.
 """
 
+from proxy.core.policy.claimed import ClaimGrant, ClaimGrants
+from proxy.core.policy.combining import Combine, combined
 from proxy.core.policy.located import Document, Path, Position, Problem, dotted, shown
 from proxy.core.policy.model import API_VERSION, schema
 from proxy.core.policy.origins import AnyOrigin, Origin
@@ -20,6 +24,9 @@ __all__ = [
     "API_VERSION",
     "ROLES",
     "AnyOrigin",
+    "ClaimGrant",
+    "ClaimGrants",
+    "Combine",
     "Document",
     "Effect",
     "Origin",
@@ -31,6 +38,7 @@ __all__ = [
     "Role",
     "Rule",
     "RuleSet",
+    "combined",
     "dotted",
     "parse",
     "schema",

@@ -1,0 +1,77 @@
+"""What several sources say together: any of them may grant, or all have to.
+
+Either way a denial wins, whichever source it is from.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from functools import reduce
+from itertools import chain, product
+from typing import assert_never
+
+from proxy.core.bounds import UNBOUNDED, Bounds
+from proxy.core.policy.origins import JointOrigin
+from proxy.core.policy.rules import Effect, Rule, RuleSet, covering
+
+
+class Combine(StrEnum):
+    """How many sources have to grant something."""
+
+    ANY = "any"
+    ALL = "all"
+
+
+def combined(how: Combine, parts: Sequence[RuleSet]) -> RuleSet:
+    """What the parts say together. No parts say no."""
+    match how:
+        case Combine.ANY:
+            return RuleSet(chain.from_iterable(parts))
+        case Combine.ALL:
+            return reduce(_meet, parts) if parts else RuleSet()
+        case _:
+            assert_never(how)
+
+
+def _meet(first: RuleSet, second: RuleSet) -> RuleSet:
+    denials = (rule for rule in chain(first, second) if rule.effect is Effect.DENY)
+    return RuleSet(chain(_grants_of_both(first, second), denials))
+
+
+def _grants_of_both(first: RuleSet, second: RuleSet) -> Iterator[Rule]:
+    """Each two grants that meet somewhere, as the grant of what they have in common."""
+    for pattern, some, others in _where_both(first.granted(), second.granted()):
+        for one, other in product(some, others):
+            permissions = one.permissions & other.permissions
+            bounds = _bounds_of_both(one.bounds, other.bounds)
+            if permissions and bounds is not None:
+                origin = JointOrigin(one.origin, other.origin)
+                yield Rule(origin, Effect.ALLOW, permissions, (pattern,), bounds)
+
+
+def _where_both(
+    first: Mapping[str, Sequence[Rule]], second: Mapping[str, Sequence[Rule]]
+) -> Iterator[tuple[str, Sequence[Rule], Sequence[Rule]]]:
+    """Each pattern of one that a pattern of the other covers, with the rules of both.
+
+    Of two patterns that have a namespace in common, one covers the other. So it is
+    enough to look up those few that cover each, and no two lists are compared.
+    """
+    for pattern, some in first.items():
+        for wider in covering(pattern):
+            if wider in second:
+                yield pattern, some, second[wider]
+    for pattern, others in second.items():
+        for wider in covering(pattern):
+            if wider in first and wider != pattern:
+                yield pattern, first[wider], others
+
+
+def _bounds_of_both(one: Bounds, other: Bounds) -> Bounds | None:
+    """The bounds that hold where both do.
+
+    Policy files alone set bounds, so one of the two is unbounded. Were there ever
+    two, nobody would know that both are kept, and nothing is granted.
+    """
+    if other in {UNBOUNDED, one}:
+        return one
+    return other if one == UNBOUNDED else None
