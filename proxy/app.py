@@ -11,9 +11,10 @@ import uuid
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from proxy.core.identity import IssuerRules, Naming, OidcNaming, ServiceAccountNaming
+from proxy.core.policy import ClaimGrants
 from proxy.edge.auditlog import JsonLines
 from proxy.edge.backchannel import BackChannel
 from proxy.edge.certificate import Certificate
@@ -25,8 +26,18 @@ from proxy.edge.policyfiles import PolicyError, PolicyFiles
 from proxy.edge.server import Bounds, Server
 from proxy.edge.upstream import ApiServer, ClusterAccess, ClusterError, Timeouts
 from proxy.edge.yamlbody import to_json
-from proxy.pipeline import Limits, Pipeline, Ports
-from proxy.settings import IntrospectionSettings, IssuerSettings, Settings
+from proxy.pipeline import CombinedEntitlements, Limits, Pipeline, Ports, Source
+from proxy.ports import Entitlements
+from proxy.settings import (
+    IntrospectionSettings,
+    IssuerSettings,
+    PermissionEntitlements,
+    PolicySettings,
+    Settings,
+)
+
+if TYPE_CHECKING:
+    from proxy.edge.iam.permissions import Permissions
 
 log = logging.getLogger(__name__)
 
@@ -70,14 +81,13 @@ class App:
             self._issuers = Issuers(configs)
             self._introspections = _introspections(settings.issuers, configs)
         self._verifier = TokenVerifier(self._issuers, self._introspections)
+        self._policies = _policies(settings.policies)
+        with _needing("entitlements.permissions"):
+            self._permissions = _permissions(settings)
         self._questions: dict[tuple[str, str], Answers[Any]] = {
-            (name, "introspection"): introspection.answers
-            for name, introspection in self._introspections.items()
+            **{(n, "introspection"): each.answers for n, each in self._introspections.items()},
+            **{(each.issuer, "permissions"): each.answers for each in self._permissions},
         }
-        with _needing("policies.paths"):
-            self._policies = PolicyFiles(
-                settings.policies.paths, interval=settings.policies.poll_seconds
-            )
         with _needing("audit.file"):
             self._audit = JsonLines(settings.audit.file)
         cluster = settings.cluster
@@ -88,7 +98,7 @@ class App:
         self._pipeline = Pipeline(
             Ports(
                 authenticator=self._verifier,
-                entitlements=self._policies,
+                entitlements=self._entitlements(),
                 upstream=self._upstream,
                 read_yaml=to_json,
                 audit_log=self._audit,
@@ -136,9 +146,12 @@ class App:
                 await self._upstream.start()
             for introspection in self._introspections.values():
                 stack.push_async_callback(introspection.close)
+            for permissions in self._permissions:
+                stack.push_async_callback(permissions.close)
             stack.push_async_callback(self._issuers.close)
             await self._issuers.start()
-            self._background(stack, self._policies.run())
+            if self._policies is not None:
+                self._background(stack, self._policies.run())
             self._background(stack, self._certificate.run())
             if (interval := _recheck_interval(settings)) is not None:
                 self._background(stack, self._pipeline.recheck_watches(interval))
@@ -176,6 +189,16 @@ class App:
         """Start a new audit file under the same name."""
         self._audit.reopen()
 
+    def _entitlements(self) -> Entitlements:
+        """Every source that is configured, as one."""
+        settings = self._settings.entitlements
+        if self._policies is not None and not settings.claims and not self._permissions:
+            return self._policies
+        files = () if self._policies is None else (Source(self._policies),)
+        asked = (Source(one, frozenset({one.issuer})) for one in self._permissions)
+        claims = ClaimGrants(claim.compiled() for claim in settings.claims)
+        return CombinedEntitlements(settings.combine, (*files, *asked), claims)
+
     def _checks(self) -> dict[str, Check]:
         """What must hold before tenants are sent here; each says what is wrong, or nothing."""
         return {
@@ -189,12 +212,17 @@ class App:
 
     def _notes(self) -> dict[str, Check]:
         """What is degraded while the proxy goes on."""
-        notes = {"policies": _plain(lambda: str(self._policies.status.error or ""))}
+        notes = {"policies": _plain(self._trouble_with_policies)}
         for issuer in self._settings.issuers:
             notes[f"issuer-{issuer.name}"] = self._note_on_issuer(issuer.name)
         for (name, question), answers in self._questions.items():
             notes[f"{question}-{name}"] = _plain(answers.trouble)
+        for permissions in self._permissions:
+            notes[f"permissions-{permissions.issuer}"] = _plain(permissions.trouble)
         return notes
+
+    def _trouble_with_policies(self) -> str:
+        return "" if self._policies is None else str(self._policies.status.error or "")
 
     def _note_on_issuer(self, name: str) -> Check:
         return _plain(lambda: self._issuers.troubles()[name])
@@ -216,16 +244,17 @@ class App:
             "Requests sent to the apiserver since the start.",
             lambda: self._upstream.sent,
         )
-        show(
-            "hostclaim_proxy_policies_loaded_timestamp_seconds",
-            "When the policies in force were loaded, in seconds since the epoch.",
-            lambda: self._policies.status.loaded_at,
-        )
-        show(
-            "hostclaim_proxy_policies_broken",
-            "1 while the policy files cannot be loaded and the last good ones are in force.",
-            lambda: self._policies.status.error is not None,
-        )
+        if (policies := self._policies) is not None:
+            show(
+                "hostclaim_proxy_policies_loaded_timestamp_seconds",
+                "When the policies in force were loaded, in seconds since the epoch.",
+                lambda: policies.status.loaded_at,
+            )
+            show(
+                "hostclaim_proxy_policies_broken",
+                "1 while the policy files cannot be loaded and the last good ones are in force.",
+                lambda: policies.status.error is not None,
+            )
         self._show_metrics_of_iams()
 
     def _show_metrics_of_iams(self) -> None:
@@ -370,7 +399,50 @@ def _recheck_interval(settings: Settings) -> float | None:
     quarter to answer: with the quarter until somebody looks, that is the whole.
     """
     ages = [each.introspection.cache_seconds for each in settings.issuers if each.introspection]
+    ages += [each.cache_seconds for each in settings.entitlements.permissions]
     return min(ages) / 4 if ages else None
+
+
+def _policies(settings: PolicySettings | None) -> PolicyFiles | None:
+    if settings is None:
+        return None
+    with _needing("policies.paths"):
+        return PolicyFiles(settings.paths, interval=settings.poll_seconds)
+
+
+def _permissions(settings: Settings) -> "tuple[Permissions, ...]":
+    """One for each issuer whose realm is to be asked what it permits.
+
+    Raises:
+        ValueError: the issuer is not a realm of a Keycloak.
+    """
+    if not settings.entitlements.permissions:
+        return ()
+    # It takes half a second, which who asks nothing need not wait.
+    from proxy.edge.iam.lines import Realm  # noqa: PLC0415
+    from proxy.edge.iam.permissions import Permissions  # noqa: PLC0415
+
+    issuers = {issuer.name: issuer for issuer in settings.issuers}
+
+    def made(asked: PermissionEntitlements) -> Permissions:
+        issuer = issuers[asked.issuer]
+        # Where its metadata is reached, the rest of the realm is.
+        url = issuer.discovery_url.removesuffix("/.well-known/openid-configuration") or issuer.url
+        realm = Realm(
+            url=url,
+            client_id=asked.client_id,
+            ca_file=issuer.ca_file,
+            timeout=asked.timeout_seconds,
+        )
+        ages = Ages(
+            yes=asked.cache_seconds,
+            no=min(asked.cache_seconds, REFUSED_SECONDS),
+            grace=asked.grace_seconds,
+            timeout=asked.timeout_seconds,
+        )
+        return Permissions(issuer.name, realm, ages)
+
+    return tuple(made(asked) for asked in settings.entitlements.permissions)
 
 
 def _naming(settings: IssuerSettings) -> Naming:

@@ -23,6 +23,9 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
+
+from proxy.core.policy import ClaimGrant, Combine, values
 
 API_VERSION = "hostclaim-proxy.metal3.io/v1alpha1"
 KIND = "ProxyConfiguration"
@@ -133,19 +136,14 @@ class ClaimSettings(_Section):
     client: str = "azp"
 
 
-class IntrospectionSettings(_Section):
-    """How an issuer is asked whether a token still counts (RFC 7662).
+class _QuestionSettings(_Section):
+    """For how long what an IAM says counts, in seconds.
 
-    As the client `clientId`, with the secret that `clientSecretFile` holds and
-    that is read anew for each question; at `url`, or where its metadata says.
-    What it says counts for `cacheSeconds`. While it does not answer, what was
-    known counts for `graceSeconds` more, and callers that were not known are
-    refused. A question is given up after `timeoutSeconds`.
+    It counts for `cacheSeconds`. While the IAM does not answer, what was known counts
+    for `graceSeconds` more, and callers that were not known are refused. A question is
+    given up after `timeoutSeconds`.
     """
 
-    client_id: str = Field(min_length=1)
-    client_secret_file: FilePath
-    url: str = ""
     cache_seconds: Seconds = 30
     grace_seconds: float = Field(default=0, ge=0, le=86_400)
     timeout_seconds: Seconds = 5
@@ -158,6 +156,18 @@ class IntrospectionSettings(_Section):
                 " or open watches would not end in time"
             )
         return self
+
+
+class IntrospectionSettings(_QuestionSettings):
+    """How an issuer is asked whether a token still counts (RFC 7662).
+
+    As the client `clientId`, with the secret that `clientSecretFile` holds and
+    that is read anew for each question; at `url`, or where its metadata says.
+    """
+
+    client_id: str = Field(min_length=1)
+    client_secret_file: FilePath
+    url: str = ""
 
 
 class IssuerSettings(_Section):
@@ -234,6 +244,54 @@ class PolicySettings(_Section):
     poll_seconds: Seconds = 1
 
 
+class ClaimEntitlements(_Section):
+    """Namespaces that a claim of an issuer's tokens grants by itself.
+
+    The claim is named as in `claims` of an issuer. A value that is all of
+    `pattern`, where `{namespace}` and `{role}` stand for a name and `viewer` or
+    `editor`, grants that role there; or `role`, where the pattern has none. With
+    `within`, names and patterns as in policy files, nowhere else.
+    """
+
+    issuer: str
+    claim: str
+    pattern: str
+    role: values.Role = None
+    within: values.List[values.Namespace] = ("*",)
+
+    @model_validator(mode="after")
+    def _check_meaning(self) -> Self:
+        self.compiled()
+        return self
+
+    def compiled(self) -> ClaimGrant:
+        """What whoever reads tokens knows it by."""
+        return ClaimGrant(self.issuer, self.claim, self.pattern, self.role, self.within)
+
+
+class PermissionEntitlements(_QuestionSettings):
+    """What Keycloak's Authorization Services permit the callers of an issuer.
+
+    `clientId` is the client whose resources are namespaces.
+    """
+
+    issuer: str
+    client_id: str = Field(min_length=1)
+
+
+class EntitlementSettings(_Section):
+    """What the IAM grants, and how it counts beside the policy files.
+
+    With `any`, each of the sources that are configured for an issuer grants by
+    itself. With `all`, every one of them has to; policy files are one wherever
+    there are any. What a policy file denies is denied either way.
+    """
+
+    combine: Combine = Combine.ANY
+    claims: tuple[ClaimEntitlements, ...] = ()
+    permissions: tuple[PermissionEntitlements, ...] = ()
+
+
 class AuditSettings(_Section):
     """Where audit records go: a file, or standard output without one."""
 
@@ -261,9 +319,38 @@ class Settings(_Section):
     back_channel: BackChannelSettings | None = None
     cluster: ClusterSettings
     issuers: tuple[IssuerSettings, ...] = Field(min_length=1)
-    policies: PolicySettings
+    entitlements: EntitlementSettings = EntitlementSettings()
+    policies: PolicySettings | None = Field(default=None, validate_default=True)
     audit: AuditSettings = AuditSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
+
+    @field_validator("entitlements")
+    @classmethod
+    def _name_providers(
+        cls, value: EntitlementSettings, info: ValidationInfo
+    ) -> EntitlementSettings:
+        """Whom a misspelt issuer was to entitle, nothing would."""
+        issuers: tuple[IssuerSettings, ...] = info.data.get("issuers", ())
+        providers = {issuer.name for issuer in issuers if issuer.kind == "oidc"}
+        asked = [permissions.issuer for permissions in value.permissions]
+        for name in (*(claim.issuer for claim in value.claims), *asked):
+            if issuers and name not in providers:
+                raise ValueError(f"`{name}` is not the name of an issuer of kind `oidc`")
+        if len(set(asked)) != len(asked):
+            raise ValueError("permissions: each issuer can be asked about one client")
+        return value
+
+    @field_validator("policies")
+    @classmethod
+    def _has_a_source(
+        cls, value: PolicySettings | None, info: ValidationInfo
+    ) -> PolicySettings | None:
+        """Nobody could do anything, which nobody means."""
+        entitlements = info.data.get("entitlements")
+        iam = entitlements and (entitlements.claims or entitlements.permissions)
+        if value is None and not iam:
+            raise ValueError("is required, where `entitlements` grants nothing")
+        return value
 
 
 def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -279,7 +366,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     try:
         return Settings.model_validate(tree, context={"folder": str(path.resolve().parent)})
     except ValidationError as exc:
-        faults = [f"{_field(error['loc'])}: {_say(error['msg'])}" for error in exc.errors()]
+        faults = [f"{_field(error['loc'])}: {_say(error)}" for error in exc.errors()]
         raise SettingsError("\n".join(f"{path}: {fault}" for fault in faults)) from exc
 
 
@@ -325,8 +412,10 @@ def _field(location: tuple[int | str, ...]) -> str:
     return path.removeprefix(".") or "(top level)"
 
 
-def _say(message: str) -> str:
-    return {
+def _say(error: ErrorDetails) -> str:
+    message = {
         "Extra inputs are not permitted": "unknown field",
         "Field required": "is required",
-    }.get(message, message.removeprefix("Value error, "))
+    }.get(error["msg"], error["msg"].removeprefix("Value error, "))
+    # What is written as in policy files is judged as there, with a hint.
+    return ", ".join(filter(None, (message, error.get("ctx", {}).get("hint"))))

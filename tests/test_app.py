@@ -14,6 +14,8 @@ import yaml
 
 from proxy import settings
 from proxy.app import App, StartError
+from proxy.edge.policyfiles import PolicyFiles
+from proxy.pipeline import CombinedEntitlements
 from tests.cli.test_serve import CERTIFIED, POLICY
 from tests.edge import apiservers
 from tests.edge.apiservers import FakeApiServer
@@ -30,8 +32,8 @@ class Surroundings:
     authority: Authority
 
     def app(self, **changes: Any) -> App:
-        """A proxy with these settings."""
-        usual = LEAST | {
+        """A proxy with these settings; a section of None is left out."""
+        usual: dict[str, Any] = LEAST | {
             "server": CERTIFIED | {"address": "127.0.0.1:0"},
             "management": {"address": "127.0.0.1:0"},
             "cluster": {"kubeconfig": str(self.apiserver.kubeconfig())},
@@ -41,7 +43,8 @@ class Surroundings:
             "audit": {"file": "audit.jsonl"},
         }
         file = self.folder / "proxy.yaml"
-        file.write_text(yaml.safe_dump(usual | changes))
+        whole = {name: value for name, value in (usual | changes).items() if value is not None}
+        file.write_text(yaml.safe_dump(whole))
         return App(settings.load(file, {}))
 
 
@@ -215,7 +218,7 @@ async def test_nothing_is_left_after_a_stop(around: Surroundings) -> None:
     app = around.app()
     await app.start()
     await app.stop()
-    left = {task.get_coro().__qualname__ for task in asyncio.all_tasks() - before}  # type: ignore[union-attr] # every coroutine has a name
+    left = names(asyncio.all_tasks() - before)
     assert not {name for name in left if name.startswith(("App", "PolicyFiles", "Certificate"))}
 
 
@@ -225,6 +228,7 @@ async def test_a_part_that_fails_is_told(around: Surroundings) -> None:
     async def fail() -> None:
         raise RuntimeError("broken")
 
+    assert app._policies is not None
     app._policies.run = fail  # type: ignore[method-assign] # it never fails by itself
     await app.start()
     async with asyncio.timeout(10):
@@ -251,3 +255,76 @@ async def test_without_an_address_issuers_have_none(around: Surroundings) -> Non
     app = around.app()
     assert (await app.start()).back_channel_port is None
     await app.stop()
+
+
+CLAIM = {"issuer": "corp", "claim": "groups", "pattern": "/tenants/{namespace}/{role}"}
+REALM = {
+    "name": "corp",
+    "url": "https://127.0.0.1:1/realms/corp",
+    "audiences": ["hostclaim-proxy"],
+}
+PERMISSION = {
+    "issuer": "corp",
+    "clientId": "hostclaim-proxy",
+    "cacheSeconds": 8,
+    "timeoutSeconds": 2,
+}
+
+
+async def test_policy_files_alone_are_asked_without_a_detour(around: Surroundings) -> None:
+    assert isinstance(around.app()._entitlements(), PolicyFiles)
+
+
+@pytest.mark.parametrize(
+    "entitlements", [{"claims": [CLAIM]}, {"claims": [CLAIM], "permissions": [PERMISSION]}]
+)
+async def test_without_policy_files_the_iam_grants_alone(
+    around: Surroundings, entitlements: dict[str, Any]
+) -> None:
+    app = around.app(policies=None, issuers=[REALM], entitlements=entitlements)
+    assert isinstance(app._entitlements(), CombinedEntitlements)
+    port = (await app.start()).management_port
+    assert "policies" not in (await ask(port, "/metrics"))[1]
+    assert "policies" not in (await ask(port, "/readyz"))[1]
+    await app.stop()
+
+
+async def test_an_iam_that_is_asked_is_counted_and_watches_are_decided_as_often(
+    around: Surroundings,
+) -> None:
+    before = asyncio.all_tasks()
+    app = around.app(issuers=[REALM], entitlements={"permissions": [PERMISSION]})
+    port = (await app.start()).management_port
+    page = (await ask(port, "/metrics"))[1]
+    for name in ("questions", "failures", "answers_in_grace", "breaker_open"):
+        assert f'hostclaim_proxy_iam_{name}{{issuer="corp",question="permissions"}} 0.0' in page
+    assert "Pipeline.recheck_watches" in names(asyncio.all_tasks() - before)
+    await app.stop()
+
+
+def names(tasks: set[asyncio.Task[Any]]) -> set[str]:
+    return {task.get_coro().__qualname__ for task in tasks}  # type: ignore[union-attr] # every coroutine has a name
+
+
+async def test_where_nothing_has_to_be_asked_no_watch_is_decided_by_the_clock(
+    around: Surroundings,
+) -> None:
+    before = asyncio.all_tasks()
+    app = around.app()
+    await app.start()
+    assert "Pipeline.recheck_watches" not in names(asyncio.all_tasks() - before)
+    await app.stop()
+
+
+@pytest.mark.parametrize("url", ["https://iam.example.com", "https://iam.example.com/realms/"])
+async def test_permissions_are_those_of_a_keycloak_realm(around: Surroundings, url: str) -> None:
+    with pytest.raises(StartError, match=r"entitlements\.permissions: .*/realms/NAME`"):
+        around.app(issuers=[REALM | {"url": url}], entitlements={"permissions": [PERMISSION]})
+
+
+async def test_a_realm_is_asked_where_its_metadata_is_reached(around: Surroundings) -> None:
+    there = "https://keycloak.iam.svc/realms/corp/.well-known/openid-configuration"
+    issuer = REALM | {"url": "https://iam.example.com/realms/corp", "discoveryUrl": there}
+    app = around.app(issuers=[issuer], entitlements={"permissions": [PERMISSION]})
+    (permissions,) = app._permissions
+    assert permissions._lines._realm.url == "https://keycloak.iam.svc/realms/corp"

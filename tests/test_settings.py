@@ -54,6 +54,7 @@ def test_relative_paths_count_from_the_file(tmp_path: Path) -> None:
     assert loaded.server.cert_file == tmp_path / "tls.crt"
     assert loaded.server.key_file == Path("/etc/key")
     assert loaded.cluster.kubeconfig == tmp_path / "k"
+    assert loaded.policies is not None
     assert loaded.policies.paths == (tmp_path / "policies",)
 
 

@@ -54,6 +54,7 @@ def rbac(paths: tuple[Path, ...], also: tuple[str, ...], account: str, output: s
 
     Which namespaces a pattern such as blue-* covers, or a token will claim, no policy says.
     Such a grant is told on standard error; give the namespaces that there are with --namespace.
+    What an IAM grants is in no policy at all, and nothing is printed for it.
 
     Exit codes: 0 for done, 1 if there is no namespace to print anything for, 2 if the
     policies or the options cannot be used.

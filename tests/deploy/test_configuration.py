@@ -53,6 +53,7 @@ def test_the_certificate_is_where_its_secret_is_mounted(loaded: Settings) -> Non
 
 
 def test_the_policies_are_where_they_are_mounted(loaded: Settings) -> None:
+    assert loaded.policies is not None
     assert loaded.policies.paths == (Path(folders()["policies"]),)
 
 
