@@ -1,9 +1,10 @@
 """Who vouches for the demo's people: an OIDC issuer that looks like Keycloak.
 
 `accounts` says who exists, `keys` signs, `tokens` says what a token claims, `grants` decides
-who gets one; `device` is for people who log in elsewhere, `assertions` for clients that
-sign, `logout` tells clients what has ended; `server` puts it all behind TLS. Nothing here
-is fit for anything but a demo and tests: it will sign whatever a test asks it to.
+who gets one, `permissions` says what its holder may; `device` is for people who log in
+elsewhere, `assertions` for clients that sign, `logout` tells clients what has ended; `server`
+puts it all behind TLS. Nothing here is fit for anything but a demo and tests: it will sign
+whatever a test asks it to.
 """
 
 from proxy.demo.issuer.accounts import DEMO_REALM, Client, Person, Realm

@@ -18,6 +18,7 @@ class Account:
 
     username: str
     groups: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -60,11 +61,13 @@ class Person:
     password: str = field(repr=False)
     groups: tuple[str, ...] = ()
     """Full paths, as Keycloak's group mapper writes them: `/tenants/blue`."""
+    roles: tuple[str, ...] = ()
+    """Roles of the client `hostclaim-proxy`."""
 
     @property
     def account(self) -> Account:
         """The person as a token names them."""
-        return Account(self.username, self.groups)
+        return Account(self.username, self.groups, self.roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ DEMO_REALM = Realm(
         Person("alice", "alice-password", ("/tenants/blue",)),
         Person("rita", "rita-password", ("/tenants/red",)),
         Person("otto", "otto-password", ("/auditors",)),
+        Person("ines", "ines-password", ("/namespaces/blue-dev/viewer",), ("red:editor",)),
     ),
 )
 """The demo's cast. `hostclaim-proxy` is whom the proxy itself introspects tokens as."""

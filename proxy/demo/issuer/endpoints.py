@@ -20,6 +20,7 @@ from proxy.demo.issuer.assertions import Assertions
 from proxy.demo.issuer.device import DeviceLogins
 from proxy.demo.issuer.grants import Form, Grants, OAuthError
 from proxy.demo.issuer.keys import KeyRing
+from proxy.demo.issuer.permissions import TICKET_GRANT, Permissions
 
 _NOT_STORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
@@ -50,6 +51,7 @@ class Endpoints:
     grants: Grants
     assertions: Assertions
     devices: DeviceLogins
+    permissions: Permissions
     is_open: Callable[[Endpoint], bool]
 
     def application(self) -> web.Application:
@@ -87,7 +89,7 @@ class Endpoints:
         RFC 8414 section 2: no `authorization_endpoint` where no grant type needs one.
         """
         methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
-        known = ["client_credentials", "password", "refresh_token", device.GRANT]
+        known = ["client_credentials", "password", "refresh_token", device.GRANT, TICKET_GRANT]
         return web.json_response(
             {
                 "issuer": self.issuer,
@@ -113,6 +115,8 @@ class Endpoints:
         return web.json_response(self.keys.jwks(), headers={"Cache-Control": "no-cache"})
 
     async def _token(self, request: web.Request) -> web.Response:
+        if (await request.post()).get("grant_type") == TICKET_GRANT:
+            return await self._permit(request)
         client, form = await self._read(request)
         if form.get("grant_type") == device.GRANT:
             login = self.devices.redeem(client, _required(form, "device_code"))
@@ -124,6 +128,12 @@ class Endpoints:
     async def _device(self, request: web.Request) -> web.Response:
         client, form = await self._read(request)
         return web.json_response(self.devices.begin(client, form), headers=_NOT_STORED)
+
+    async def _permit(self, request: web.Request) -> web.Response:
+        """What is asked with a caller's own token needs no client besides."""
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        found = self.permissions.answer(self.grants, token, await _form(request))
+        return web.json_response(found, headers=_NOT_STORED)
 
     async def _introspect(self, request: web.Request) -> web.Response:
         client, form = await self._read(request)
@@ -141,12 +151,16 @@ class Endpoints:
         return web.Response(status=204)
 
     async def _read(self, request: web.Request) -> tuple[Client, Form]:
-        fields = await request.post()
-        form = {name: value for name, value in fields.items() if isinstance(value, str)}
+        form = await _form(request)
         if "client_assertion" in form:
             return self.assertions.client(form), form
         client_id, secret = _client_credentials(request.headers.get("Authorization"), form)
         return self.grants.authenticate(client_id, secret), form
+
+
+async def _form(request: web.Request) -> Form:
+    fields = await request.post()
+    return {name: value for name, value in fields.items() if isinstance(value, str)}
 
 
 def _client_credentials(authorization: str | None, form: Form) -> tuple[str, str | None]:

@@ -90,7 +90,7 @@ class Grants:
         """
         if client.is_public:
             raise OAuthError(403, "invalid_request", "Client not allowed.")
-        claims = self._live(token)
+        claims = self.live(token)
         if claims is None:
             return {"active": False}
         about = {"active": True, "client_id": claims["azp"], "token_type": claims["typ"]}
@@ -103,7 +103,7 @@ class Grants:
 
         A refresh token takes its whole session along. An unknown token is no error.
         """
-        claims = self._live(token)
+        claims = self.live(token)
         if claims is None or claims["azp"] != client.client_id:
             return
         if claims["typ"] == "Refresh":
@@ -169,7 +169,7 @@ class Grants:
         return self._answer_with_refresh(issue)
 
     def _refresh_claims(self, client: Client, token: str) -> Claims:
-        claims = self._live(token)
+        claims = self.live(token)
         if claims is None or claims["typ"] != "Refresh" or claims["azp"] != client.client_id:
             raise OAuthError(400, "invalid_grant", "Invalid refresh token")
         return claims
@@ -193,7 +193,7 @@ class Grants:
             answer["id_token"] = self.mint(tokens.identity(issue))
         return answer
 
-    def _live(self, token: str) -> Claims | None:
+    def live(self, token: str) -> Claims | None:
         """The claims of a token that this realm signed and that still counts."""
         claims = self._verified(token)
         if claims is None or claims["exp"] <= self._clock() or claims["jti"] in self._revoked:

@@ -22,6 +22,7 @@ from proxy.demo.issuer.endpoints import Endpoint, Endpoints
 from proxy.demo.issuer.grants import Grants
 from proxy.demo.issuer.keys import KeyRing, SigningKey, sign
 from proxy.demo.issuer.logout import Announcer, Receiver, logout_claims, push_claims
+from proxy.demo.issuer.permissions import Permissions
 
 _HOST = "127.0.0.1"
 
@@ -50,6 +51,7 @@ class EmbeddedIssuer:
         self.realm = realm
         self.ca_file = directory / "issuer-ca.pem"
         self.requests: Counter[Endpoint] = Counter()
+        self.permissions = Permissions()
         self._port = port
         self._clock = clock
         self._keys = KeyRing(realm.algorithm)
@@ -83,6 +85,7 @@ class EmbeddedIssuer:
             self._grants,
             self._assertions,
             self._devices,
+            self.permissions,
             self._is_open,
         )
         self._runner = web.AppRunner(endpoints.application(), access_log=None, shutdown_timeout=1)

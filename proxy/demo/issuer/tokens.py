@@ -59,6 +59,9 @@ def access(issue: Issue) -> Claims:
         "groups": list(issue.groups),
         "preferred_username": session.account.username,
     }
+    if session.account.roles:
+        roles = {"hostclaim-proxy": {"roles": list(session.account.roles)}}
+        claims["resource_access"] |= roles
     if session.of_service_account:
         claims |= {"client_id": session.client.client_id, "clientHost": "127.0.0.1"}
     return claims
