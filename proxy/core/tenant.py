@@ -125,8 +125,7 @@ def _is_group(path: str) -> bool:
 class _Nowhere:
     """The layout of a document that stands in no file."""
 
-    def key(self, _: Path) -> Position:
-        return Position(1, 1)
-
     def value(self, _: Path) -> Position:
         return Position(1, 1)
+
+    key = value

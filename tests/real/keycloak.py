@@ -143,11 +143,11 @@ class Keycloak:
             },
         )
 
-    async def permissions(self, access_token: str, server: str) -> dict[str, set[str]]:
-        """What Authorization Services of client `server` say a token's owner may, by resource."""
+    async def permissions(self, access_token: str) -> dict[str, set[str]]:
+        """What Authorization Services say that a token's owner may, by resource."""
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:uma-ticket",
-            "audience": server,
+            "audience": RESOURCE_SERVER,
             "response_mode": "permissions",
         }
         url = f"{self.issuer}/protocol/openid-connect/token"
@@ -232,8 +232,8 @@ class Keycloak:
     async def join(self, username: str, group: str) -> None:
         """Put a person in a group."""
         users = f"/realms/{self._realm}/users"
-        (user,) = await self.admin("GET", f"{users}?username={username}&exact=true")
-        await self.admin("PUT", f"{users}/{user['id']}/groups/{(await self.group(group))['id']}")
+        user, found = await self._user(username), await self.group(group)
+        await self.admin("PUT", f"{users}/{user['id']}/groups/{found['id']}")
 
     async def add_admin(self, client_id: str, secret: str, roles: Collection[str]) -> None:
         """Make a client whose service account has roles of `realm-management`."""
@@ -251,19 +251,6 @@ class Keycloak:
             "POST",
             f"/realms/{self._realm}/users/{user}/role-mappings/clients/{management}",
             [role for role in known if role["name"] in roles],
-        )
-
-    async def add_resource_server(self, client_id: str) -> None:
-        """Make a client with Authorization Services, which anything that grants suffices for."""
-        await self.admin(
-            "POST",
-            f"/realms/{self._realm}/clients",
-            {
-                "clientId": client_id,
-                "serviceAccountsEnabled": True,
-                "authorizationServicesEnabled": True,
-                "authorizationSettings": {"decisionStrategy": "AFFIRMATIVE"},
-            },
         )
 
     async def end_sessions(self, username: str) -> None:
@@ -320,9 +307,8 @@ class Keycloak:
 
     async def _resource_server(self) -> str:
         """Where the admin API has the permissions of the proxy's client."""
-        clients = f"/realms/{self._realm}/clients"
-        (client,) = await self.admin("GET", f"{clients}?clientId={RESOURCE_SERVER}")
-        return f"{clients}/{client['id']}/authz/resource-server"
+        client = await self.client(RESOURCE_SERVER)
+        return f"/realms/{self._realm}/clients/{client['id']}/authz/resource-server"
 
     async def admin(self, method: str, path: str, body: object = None) -> Any:
         """Call the admin API, and return its answer as JSON.

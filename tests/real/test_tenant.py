@@ -19,7 +19,6 @@ from tests.real.keycloak import Keycloak
 
 ALL_ROLES = ("manage-clients", "manage-users")
 SERVER = "https://hostclaims.example.com"
-PERMISSIONS = "permissions-server"
 
 
 @dataclass
@@ -69,7 +68,6 @@ def make_admin(keycloak: Keycloak, name: str, roles: tuple[str, ...]) -> Admin:
 
 @pytest.fixture(scope="module")
 def admin(keycloak: Keycloak) -> Admin:
-    asyncio.run(keycloak.add_resource_server(PERMISSIONS))
     return make_admin(keycloak, "tenant-admin", ALL_ROLES)
 
 
@@ -205,29 +203,28 @@ def test_nothing_is_removed_unasked(admin: Admin) -> None:
 
 
 def test_permissions_entitle_without_a_policy(admin: Admin) -> None:
-    by_permissions = ("--by=permissions", f"--resource-server={PERMISSIONS}")
-    printed = documents(admin.add("pink", *by_permissions).stdout)
+    printed = documents(admin.add("pink", "--by=permissions").stdout)
     assert "AccessPolicy" not in printed
     secret = secret_in(printed["Config"])
     tokens = asyncio.run(admin.keycloak.tokens_by_secret("hostclaim-pink", secret))
-    assert asyncio.run(admin.keycloak.permissions(tokens.access, PERMISSIONS)) == {
+    assert asyncio.run(admin.keycloak.permissions(tokens.access)) == {
         "pink-dev": {"hostclaims:read", "hostclaims:write", "secrets:read", "secrets:write"}
     }
-    admin.add("pink", *by_permissions, "--role=viewer", "--namespace=pink-prod")
-    assert asyncio.run(admin.keycloak.permissions(tokens.access, PERMISSIONS)) == {
+    admin.add("pink", "--by=permissions", "--role=viewer", "--namespace=pink-prod")
+    assert asyncio.run(admin.keycloak.permissions(tokens.access)) == {
         "pink-dev": {"hostclaims:read"},
         "pink-prod": {"hostclaims:read"},
     }
 
 
 def test_two_tenants_of_a_namespace_do_not_shut_each_other_out(admin: Admin) -> None:
-    shared = ("--by=permissions", f"--resource-server={PERMISSIONS}", "--namespace=shared")
+    shared = ("--by=permissions", "--namespace=shared")
     secret = secret_in(documents(admin.add("one", *shared).stdout)["Config"])
     admin.add("two", *shared)
     token = asyncio.run(admin.keycloak.tokens_by_secret("hostclaim-one", secret)).access
-    assert "shared" in asyncio.run(admin.keycloak.permissions(token, PERMISSIONS))
-    admin.run("remove", "two", "--yes", f"--resource-server={PERMISSIONS}")
-    assert "shared" in asyncio.run(admin.keycloak.permissions(token, PERMISSIONS))
+    assert "shared" in asyncio.run(admin.keycloak.permissions(token))
+    admin.run("remove", "two", "--yes")
+    assert "shared" in asyncio.run(admin.keycloak.permissions(token))
 
 
 @pytest.mark.parametrize(
@@ -241,14 +238,13 @@ def test_two_tenants_of_a_namespace_do_not_shut_each_other_out(admin: Admin) -> 
 def test_the_rights_that_the_help_names_suffice_and_fewer_do_not(
     admin: Admin, by: str, needed: tuple[str, ...]
 ) -> None:
-    how = (f"--by={by}", f"--resource-server={PERMISSIONS}")
     enough = make_admin(admin.keycloak, f"enough-{by}", needed)
-    added = enough.add(f"by-{by}", *how)
+    added = enough.add(f"by-{by}", f"--by={by}")
     assert added.returncode == 0, added.stderr
-    removed = enough.run("remove", f"by-{by}", "--yes", f"--resource-server={PERMISSIONS}")
+    removed = enough.run("remove", f"by-{by}", "--yes")
     assert removed.returncode == 0, removed.stderr
     less = make_admin(admin.keycloak, f"less-{by}", needed[:-1])
-    refused = less.add(f"not-by-{by}", *how)
+    refused = less.add(f"not-by-{by}", f"--by={by}")
     assert refused.returncode == 1
     assert "lacks a role of `realm-management`" in refused.stderr
     assert needed[-1] in refused.stderr

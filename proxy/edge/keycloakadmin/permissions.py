@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from keycloak import KeycloakAdmin
 
-from proxy.core.policy import Role
+from proxy.core.policy import ROLES, Role, permitted
 from proxy.core.tenant import Tenant
 from proxy.edge.keycloakadmin.clients import Representation
 from proxy.edge.keycloakadmin.connection import AdminError, Hand, doing
 
 SCOPES: Final = {
-    Role.VIEWER: ("hostclaims:read",),
-    Role.EDITOR: ("hostclaims:read", "hostclaims:write", "secrets:read", "secrets:write"),
+    role: tuple(name for name, granted in permitted.SCOPES.items() if granted <= permissions)
+    for role, permissions in ROLES.items()
 }
 """What a role is in scopes."""
 
