@@ -14,7 +14,7 @@ from proxy.demo import files
 from tests.e2e.relay import Relay
 from tests.e2e.serving import AnotherProxy, Settings, another, command, write_settings
 from tests.e2e.wire import connected, request
-from tests.e2e.world import EmbeddedIam, Iam, KeycloakIam, Response, World, eventually
+from tests.e2e.world import STARTED, EmbeddedIam, Iam, KeycloakIam, Response, World, eventually
 from tests.edge.certificates import Authority, der
 
 CLAIMS = "/apis/metal3.io/v1alpha1/namespaces/blue-dev/hostclaims"
@@ -187,7 +187,7 @@ async def test_an_issuer_that_is_away_at_the_start_is_not_ready_and_then_is(
         world.directory, write_settings(world, f"unvouched-{away.__name__}", change).name
     )
     proxy.launch()
-    eventually(lambda: proxy.management("/readyz")[0] == 503, "it to listen")
+    eventually(lambda: proxy.management("/readyz")[0] == 503, "it to listen", STARTED)
     assert "[-]issuers failed: corp" in proxy.management("/readyz")[1]
     assert proxy.management("/livez") == (200, "ok")
     world.run(back(relay))

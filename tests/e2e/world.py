@@ -45,6 +45,9 @@ from tests.real.parts import KEYCLOAK
 PATIENCE = 30.0
 """Seconds within which whatever a test waits for must come."""
 
+STARTED = 120.0
+"""Seconds within which a process must be ready; it has much to load, beside others at times."""
+
 RENEWED = 120.0
 """Seconds for which a token is used; an issuer's live for five minutes."""
 
@@ -380,7 +383,7 @@ class ServedProxy:
                 stdout=log,
                 stderr=log,
             )
-        eventually(lambda: self.readiness()[0] == 200, f"readiness; see {self.log_file}")
+        eventually(lambda: self.readiness()[0] == 200, f"readiness; see {self.log_file}", STARTED)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal it and wait for its end; returns the exit code."""
