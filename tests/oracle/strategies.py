@@ -7,7 +7,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.oracle.bodies import JSON_SPOILT, PROTOBUF, PROTOBUF_SPOILT
-from tests.oracle.reference import FINALIZER, MATCHED, STAMP, Caller, Object, Request
+from tests.oracle.hosts import MATCHED
+from tests.oracle.questions import Caller, Object, Request
+from tests.oracle.reference import FINALIZER, STAMP
 from tests.oracle.world import CLAIMS, HOSTS, NAMESPACES, POOLS, VAULT, host, path_of
 
 CALLERS = {

@@ -24,23 +24,12 @@ from hypothesis.stateful import (
 
 from proxy.demo.cluster.store import Change
 from tests.oracle import bodies, strategies
-from tests.oracle.reference import (
-    FINALIZER,
-    REFERENCES,
-    SECRET_TYPES,
-    STAMP,
-    Asked,
-    Object,
-    Pass,
-    Refusal,
-    Request,
-    expect,
-    hosts_shown,
-    names_in,
-    read,
-    span,
-)
+from tests.oracle.grants import span
+from tests.oracle.hosts import hosts_shown
+from tests.oracle.questions import Asked, Object, Request, read
+from tests.oracle.reference import FINALIZER, REFERENCES, SECRET_TYPES, STAMP, expect
 from tests.oracle.strategies import CALLERS, UID, VERSION, Deed
+from tests.oracle.verdicts import Pass, Refusal, names_in
 from tests.oracle.world import Served, World
 
 _SEARCH = settings(

@@ -42,12 +42,15 @@ class Bug:
     proxy: str
 
 
-# Both see what comes of it at once, or one of them does not see it in time.
-NEVER = "whoever is first, never"
+# What the rules say.
 UNHEARD = r"Refusal\(codes=frozenset\(\{403\}\), unheard=True"
-REFUSED = rf"(Refusal\(codes=frozenset\(\{{.*403.*\}}\), unheard=False|{NEVER})"
-LET_THROUGH = r"\d+ after \['"
-LET_IN = r"20[01] after \['"
+HEARD = r"Refusal\(codes=frozenset\(\{[\d, ]+\}\), unheard=False"
+FORBIDDEN = r"Refusal\(codes=frozenset\(\{[\d, ]*403[\d, ]*\}\), unheard=False"
+WATCHED = r"watch \("
+NEVER = "whoever is first, never"  # said where the owner acted in the midst of it
+# What the proxy does.
+ANSWERS = r"\d+ after \["
+ASKS = r"\d+ after \['"
 
 BUGS = {
     "a denial does not win": Bug(
@@ -56,46 +59,47 @@ BUGS = {
         "if (denial := rules.matching(Effect.DENY, *asked)) and not request.name:",
         asked=r"/(one|two)\b",
         rules=UNHEARD,
-        proxy=LET_THROUGH,
+        proxy=ANSWERS,
     ),
-    "a prefix covers what only begins like it": Bug(
+    "a grant for a prefix covers what only begins like it": Bug(
         "policy/rules.py",
-        'yield "*"',
-        'yield f"{namespace[:4]}-*"\n    yield "*"',
-        asked=r"blue",
-        rules=rf"({UNHEARD}|Pass\(code=201, shown=False|watch \()",
-        proxy=r"(\d+ after|watched)",
+        "for pattern in covering(namespace):",
+        'for pattern in [*covering(namespace), f"{namespace[:4]}-*"][: None if effect is '
+        "Effect.ALLOW else -1]:",
+        asked=r"\b(blue|blueberry)\b",
+        rules=rf"({UNHEARD}|{FORBIDDEN}|Pass\(code=201, shown=False|{WATCHED})",
+        proxy=rf"({ANSWERS}|watched)",
     ),
     "a selector without the stamp": Bug(
         "narrowing.py",
         'selector = f"{STAMP}={STAMPED}" + (f",{asked}" if asked else "")',
         'selector = asked or f"{STAMP}={STAMPED}"',
         asked=r"(GET|DELETE) \S+/secrets\?\S*labelSelector=",
-        rules=r"Pass\(code=200",
-        proxy="200 after ",
+        rules=rf"(Pass\(code=200|{NEVER}|{WATCHED})",
+        proxy=r"(200 after \['|watched)",
     ),
     "a patch that is not judged": Bug(
         "secrets.py",
         "        yield from _judge(call, rehearsed, existing)\n",
         "",
         asked=r"PATCH \S+/secrets/",
-        rules=REFUSED,
-        proxy=LET_IN,
+        rules=rf"({FORBIDDEN}|{NEVER})",
+        proxy=ASKS,
     ),
     "a reference into another namespace": Bug(
         "hostclaims.py",
         'if reference.get("namespace") not in (None, "", namespace):',
         "if False:",
         asked=r"(POST|PUT|PATCH) \S+/hostclaims.*namespace",
-        rules=REFUSED,
-        proxy=LET_IN,
+        rules=rf"({FORBIDDEN}|{NEVER})",
+        proxy=ASKS,
     ),
     "any host where a claim has one": Bug(
         "hardwaredata.py",
         "if call.resource_request.name not in bound:",
         "if not bound:",
         asked=r"GET \S+/hardwaredata/",
-        rules=r"Refusal\(codes=frozenset\(\{404\}\), unheard=False",
+        rules=HEARD,
         proxy=r"\d+ after .*/hardwaredata/",
     ),
     "a HostDeployPolicy whose labels are not looked at": Bug(
@@ -103,7 +107,8 @@ BUGS = {
         "if any(admission.fits_labels(labels) for admission in fitting):",
         "if fitting:",
         asked=r"GET \S+/hardwaredata",
-        rules=r"(Refusal\(codes=frozenset\(\{40[34]\}\), unheard=False|Pass\(code=200)",
+        # A list of some hosts may become one of all.
+        rules=rf"({HEARD}|Pass\(code=200)",
         proxy=r"\d+ after .*/hardwaredata",
     ),
     "a field in protobuf that only others read": Bug(
@@ -111,8 +116,8 @@ BUGS = {
         "        protobuf.refuse_unknown(self._message)\n",
         "",
         asked=r"(POST|PUT) \S+/secrets.*protobuf.* a field more",
-        rules=r"Refusal\(codes=frozenset\(\{415\}\)",
-        proxy=LET_IN,
+        rules=r"Refusal\(codes=frozenset\(\{[\d, ]*415[\d, ]*\}\), unheard=False",
+        proxy=ASKS,
     ),
 }
 

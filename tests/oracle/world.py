@@ -29,7 +29,7 @@ from proxy.pipeline import Limits, Pipeline, Ports
 from tests.demo.cluster.asking import NOON, Api
 from tests.fakes import FakeAuditLog, FakeAuthenticator, FakeClient, FakeMeter
 from tests.identities import make_identity
-from tests.oracle.reference import Caller, Object, Request
+from tests.oracle.questions import Caller, Object, Request
 
 T = TypeVar("T")
 
