@@ -46,11 +46,13 @@ def read_logout(signed: SignedNotice, ours: Collection[str], now: float) -> Revo
     for check in _CHECKS:
         if (reason := check(signed, now)) is not None:
             raise BadRequest(reason)
-    clients = _clients(_audience(signed.claims), ours)
-    if (session := signed.claims.get("sid")) is not None:
-        return SessionEnded(signed.issuer, clients, session)
+    said = signed.claims
+    clients = _clients(_audience(said), ours)
     # Who logs in again has tokens that are newer.
-    return SubjectEnded(signed.issuer, clients, signed.claims["sub"], signed.claims["iat"])
+    up_to = said["iat"]
+    if (session := said.get("sid")) is not None:
+        return SessionEnded(signed.issuer, clients, session, said.get("sub") or "", up_to)
+    return SubjectEnded(signed.issuer, clients, said["sub"], up_to)
 
 
 def read_push(signed: SignedNotice, ours: Collection[str], now: float) -> Revocation:

@@ -4,8 +4,9 @@ A memory of what issuers have said: bounded, since a token that is refused has a
 end of its own, and never forgetful: what there is no room for is refused as a whole.
 """
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, assert_never
 
@@ -22,11 +23,17 @@ _MAX_CLIENTS = 100
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded:
-    """A login is over, and every token of it. `issuer` is the issuer's name."""
+    """A login is over, and every token of it. `issuer` is the issuer's name.
+
+    Where the issuer says whose it was, tokens of that subject that name no login
+    may be of this one, if they were made by `up_to`, in seconds since the epoch.
+    """
 
     issuer: str
     clients: Clients
     session: str
+    subject: str = ""
+    up_to: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +75,10 @@ class _Ended:
             self.by_client = {None: max(self.by_client.values())}
         self.until = max(self.until, until)
 
-    def up_to(self, client: str) -> float:
-        if not client:
-            # Nobody knows whose it is, so it may be of any of them.
-            return max(self.by_client.values())
-        everybody = self.by_client.get(None, -math.inf)
-        return max(everybody, self.by_client.get(client, -math.inf))
+    def up_to(self, clients: Collection[str]) -> float:
+        # Where nobody knows whose a token is, it may be of any of them.
+        named = (None, *clients) if clients else self.by_client
+        return max(self.by_client.get(client, -math.inf) for client in named)
 
 
 class Revocations:
@@ -94,20 +99,22 @@ class Revocations:
         Raises:
             KeyError: nobody knows this issuer.
         """
-        key, up_to = _what(revocation)
         ended = self._ended[revocation.issuer]
         lifetime = self._lifetimes[revocation.issuer]
-        clients = revocation.clients
-        if key not in ended and len(ended) >= self._size:
-            _drop_what_is_over(ended, now)
-            if len(ended) >= self._size:
+        for key, up_to in _what(revocation):
+            if key not in ended and len(ended) >= self._size:
+                _drop_what_is_over(ended, now)
+            if key not in ended and len(ended) >= self._size:
                 # INVARIANT: nothing is forgotten. What does not fit takes along all that
                 # was made up to now, since who is to be refused is no longer known.
                 ended.clear()
-                key, clients, up_to = _EVERYTHING, None, now + LEEWAY
-        # A session's tokens were made by now, whichever clock is ahead.
-        latest = up_to if math.isfinite(up_to) else now + LEEWAY
-        ended.setdefault(key, _Ended()).add(clients, up_to, latest + lifetime + LEEWAY)
+                latest = now + LEEWAY
+                ended[_EVERYTHING] = _Ended({None: latest}, latest + lifetime + LEEWAY)
+                return
+            # A session's tokens were made by now, whichever clock is ahead.
+            latest = up_to if math.isfinite(up_to) else now + LEEWAY
+            until = latest + lifetime + LEEWAY
+            ended.setdefault(key, _Ended()).add(revocation.clients, up_to, until)
 
     def reason(self, identity: Identity) -> str | None:
         """Why a token counts no longer, as a sentence; None if nothing ended it."""
@@ -116,7 +123,7 @@ class Revocations:
             return None
         for key, reason in _what_ends(identity):
             found = ended.get(key)
-            if found is not None and identity.issued <= found.up_to(identity.client):
+            if found is not None and identity.issued <= found.up_to(_clients(identity)):
                 return reason
         return None
 
@@ -126,16 +133,18 @@ def _drop_what_is_over(ended: dict[_Key, _Ended], now: float) -> None:
         del ended[key]
 
 
-def _what(revocation: Revocation) -> tuple[_Key, float]:
+def _what(revocation: Revocation) -> Iterator[tuple[_Key, float]]:
     """What is ended, and up to which time of issue."""
     match revocation:
         case SessionEnded():
             # Of a session nothing is left, so a token of it is never too new.
-            return ("session", revocation.session), math.inf
+            yield ("session", revocation.session), math.inf
+            if revocation.subject:
+                yield ("no session", revocation.subject), revocation.up_to
         case SubjectEnded():
-            return ("subject", revocation.subject), revocation.up_to
+            yield ("subject", revocation.subject), revocation.up_to
         case TokensEnded():
-            return _EVERYTHING, math.nextafter(revocation.before, -math.inf)
+            yield _EVERYTHING, math.nextafter(revocation.before, -math.inf)
         case _:
             assert_never(revocation)
 
@@ -145,3 +154,11 @@ def _what_ends(identity: Identity) -> Iterator[tuple[_Key, str]]:
     yield ("subject", identity.subject), "the issuer has ended all sessions of this subject"
     if identity.session:
         yield ("session", identity.session), "the session that the token belongs to has ended"
+    else:
+        yield ("no session", identity.subject), "a session of this subject has ended"
+
+
+def _clients(identity: Identity) -> set[str]:
+    """The clients that a token may be for, whatever claim policies know its client by."""
+    named = (identity.claims.get(name, ()) for name in ("azp", "client_id"))
+    return {identity.client, *itertools.chain(*named)} - {""}

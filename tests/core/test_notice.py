@@ -46,9 +46,12 @@ def push(**claims: Any) -> SignedNotice:
 
 
 def test_a_logout_token_ends_the_session_for_its_client() -> None:
-    ended = SessionEnded("corp", frozenset({"kubectl"}), "s-1")
+    kubectl = frozenset({"kubectl"})
+    ended = SessionEnded("corp", kubectl, "s-1", "f3b1", NOW - 1)
     assert read_logout(logout(), OURS, NOW) == ended
-    assert read_logout(logout(sub=DELETED), OURS, NOW) == ended
+    nobodys = SessionEnded("corp", kubectl, "s-1", "", NOW - 1)
+    for nobody in (DELETED, None):
+        assert read_logout(logout(sub=nobody), OURS, NOW) == nobodys
 
 
 def test_without_a_session_all_of_the_subject_end_that_were_there() -> None:

@@ -50,6 +50,21 @@ def test_a_token_that_is_made_of_an_ended_session_is_refused_whenever() -> None:
     assert ended.reason(token(issued=NOW + 100)) is not None
 
 
+def test_a_token_that_names_no_session_may_be_of_the_one_that_has_ended() -> None:
+    ended = memory(SessionEnded("corp", KUBECTL, "s-1", "f3b1", NOW))
+    assert ended.reason(token(session="")) == "a session of this subject has ended"
+    assert ended.reason(token(session="", issued=NOW + 1)) is None
+    assert ended.reason(token(session="", subject="a9c2")) is None
+    assert ended.reason(token(session="s-2")) is None
+
+
+@pytest.mark.parametrize("claim", ["azp", "client_id"])
+def test_a_token_is_of_its_client_whatever_policies_know_that_by(claim: str) -> None:
+    ended = memory(SessionEnded("corp", KUBECTL, "s-1"))
+    elsewhere = make_identity(issued=NOW - 10, client="team-a", claims={claim: ("kubectl",)})
+    assert ended.reason(elsewhere) is not None
+
+
 def test_a_subject_that_has_ended_may_log_in_again() -> None:
     ended = memory(SubjectEnded("corp", KUBECTL, "f3b1", NOW))
     why = "the issuer has ended all sessions of this subject"

@@ -5,6 +5,7 @@ serves for its age, and while the IAM is away for a grace time besides.
 """
 
 import asyncio
+import logging
 import math
 import random
 import time
@@ -16,6 +17,8 @@ from cachetools import TLRUCache
 
 from proxy.core.errors import Refused, Unavailable
 from proxy.edge.iam.breaker import PAUSE, Away, Breaker
+
+_log = logging.getLogger(__name__)
 
 AT_ONCE: Final = 16
 """How many questions an IAM is asked at the same time."""
@@ -209,10 +212,15 @@ class Answers(Generic[_V]):
         except Refused:
             self._breaker.answered()
             raise
+        except Exception as exc:
+            # No answer of an IAM may end more than the question.
+            raise self._note(f"its answer caused a {type(exc).__name__}") from exc
         self._breaker.answered()
         return value
 
     def _note(self, reason: str) -> Away:
         self.failed += 1
+        if reason != self._breaker.reason:  # else a long outage fills the log
+            _log.warning("issuer `%s` does not answer: %s", self._issuer, reason)
         self._breaker.failed(reason)
         return Away(reason)

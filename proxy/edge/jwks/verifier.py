@@ -146,9 +146,10 @@ class TokenVerifier:
         entry = self._cache.get(digest)
         if entry is None:
             return None
-        grounds = await self._grounds(entry.issuer, text, recheck=recheck)
-        if entry.grounds.are(grounds) and self._clock() < entry.identity.expires:
-            return entry.identity
+        if self._clock() < entry.identity.expires:
+            grounds = await self._grounds(entry.issuer, text, recheck=recheck)
+            if entry.grounds.are(grounds):
+                return entry.identity
         # Expired, or its key may be gone: whatever it still is worth, it is verified anew.
         self._cache.pop(digest, None)
         return None

@@ -267,3 +267,18 @@ async def test_answers_are_remembered_as_far_as_there_is_room_for_their_weight()
     assert iam.asked == 3
     await iam.get("alice")
     assert iam.asked == 4
+
+
+async def test_an_answer_that_nobody_foresaw_is_none_and_is_noted() -> None:
+    iam = Iam()
+    iam.says = RecursionError()
+    with pytest.raises(Unavailable):
+        await iam.get()
+    assert iam.answers.trouble() == "its answer caused a RecursionError"
+    assert iam.answers.failed == 1
+
+
+async def test_an_outage_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    iam = Iam()
+    await iam.fails(2)
+    assert caplog.messages == ["issuer `corp` does not answer: it cannot be reached"]

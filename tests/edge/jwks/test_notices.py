@@ -16,7 +16,7 @@ from proxy.edge.jwks.jws import MAX_TOKEN
 from tests.edge.jwks.issuers import NOW, Clock, Issuer, SigningKey, fetching, running_issuer
 from tests.edge.jwks.test_verifier import who
 
-ENDED = SessionEnded("corp", frozenset({"kubectl"}), "s-1")
+ENDED = SessionEnded("corp", frozenset({"kubectl"}), "s-1", "alice", NOW)
 PUSHED = TokensEnded("corp", frozenset({"kubectl"}), NOW)
 
 
