@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from proxy import settings
-from proxy.app import App, StartError
+from proxy.app import REFUSED_SECONDS, App, StartError
+from proxy.edge.iam import Ages
 from proxy.edge.policyfiles import PolicyFiles
 from proxy.pipeline import CombinedEntitlements
 from tests.cli.test_serve import CERTIFIED, POLICY
@@ -166,6 +167,18 @@ async def test_open_watches_are_looked_at_four_times_while_an_answer_counts(
     await app.start()
     assert await asyncio.wait_for(given, 10) == 2
     await app.stop()
+
+
+async def test_an_issuer_is_asked_as_it_is_set(around: Surroundings) -> None:
+    (around.folder / "secret").write_text("s3cret")
+    times = {"cacheSeconds": 40, "graceSeconds": 50, "timeoutSeconds": 3}
+    names = {"clientId": "proxy-of-corp", "clientSecretFile": "secret"}
+    app = around.app(issuers=[ASKED | {"introspection": names | times}])
+    asked = app._introspections["corp"]._config
+    assert asked.ages == Ages(yes=40, no=REFUSED_SECONDS, grace=50, timeout=3)
+    assert (asked.name, asked.issuer, asked.client_id) == ("corp", ASKED["url"], "proxy-of-corp")
+    (issuer,) = app._issuers
+    assert issuer.config.ours == {"hostclaim-proxy", "proxy-of-corp"}
 
 
 async def test_a_start_without_the_secret_to_ask_with_is_an_error(around: Surroundings) -> None:

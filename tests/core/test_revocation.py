@@ -166,6 +166,23 @@ def test_what_is_over_makes_room() -> None:
     assert ended.reason(token(session="x-1", issued=later - 10)) is not None
 
 
+LAST = NOW + LIFETIME + 2 * LEEWAY - 1
+"""The last second in which a token can be good whose session ended at NOW."""
+
+
+def test_what_is_not_over_makes_no_room() -> None:
+    ended = memory(SessionEnded("corp", KUBECTL, "x-0"), size=1)
+    ended.note(SessionEnded("corp", KUBECTL, "x-1"), LAST)
+    assert ended.reason(token(session="x-0", issued=NOW + LEEWAY)) is not None
+
+
+def test_what_took_everything_along_is_not_over_before_that_is() -> None:
+    ended = memory(*(SessionEnded("corp", KUBECTL, f"x-{n}") for n in range(3)), size=2)
+    for number in (3, 4):
+        ended.note(SessionEnded("corp", KUBECTL, f"x-{number}"), LAST)
+    assert ended.reason(token(session="x-0", issued=NOW + LEEWAY)) is not None
+
+
 @given(
     sessions=st.lists(st.integers(0, 30), max_size=60),
     pauses=st.lists(st.floats(0, LIFETIME), max_size=60),
