@@ -19,6 +19,9 @@ from proxy.ports import Authenticator, Caller, Clock, Entitlements, Meter
 _AT_ONCE = 64
 """How many watches are decided at the same time; each may ask the IAM."""
 
+_REST = 0.5
+"""Seconds between two times that all are decided: an IAM may log out thousands one by one."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Open:
@@ -45,6 +48,8 @@ class Watches:
         self._open: dict[asyncio.Timeout, _Open] = {}
         self._draining = False
         self._deciding: set[asyncio.Task[None]] = set()
+        self._due = False
+        self._rested_at = 0.0
         authenticator.subscribe(self._decide_all_soon)
         entitlements.subscribe(self._decide_all_soon)
 
@@ -90,9 +95,21 @@ class Watches:
             self._end(scope)
 
     def _decide_all_soon(self) -> None:
-        task = asyncio.get_running_loop().create_task(self.decide_all())
+        """Have all decided again at once, or with those that come in the rest after that."""
+        if self._due:
+            return
+        self._due = True
+        task = asyncio.get_running_loop().create_task(self._decide_all_rested())
         self._deciding.add(task)
         task.add_done_callback(self._deciding.discard)
+
+    async def _decide_all_rested(self) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self._rested_at - loop.time())
+        # From here on, whatever changes is for another time.
+        self._due = False
+        self._rested_at = loop.time() + _REST
+        await self.decide_all()
 
     async def _decide_each(self, scopes: Iterator[asyncio.Timeout]) -> None:
         for scope in scopes:

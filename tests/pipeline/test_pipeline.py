@@ -396,6 +396,28 @@ async def test_a_watch_whose_token_counts_no_longer_ends_when_it_is_looked_at_ag
     assert (client.complete, client.aborted) == (True, False)
 
 
+async def test_a_thousand_changes_at_once_are_looked_at_together() -> None:
+    watch = await watching().open(EVENT)
+    before = watch.world.entitlements.rechecks
+    for _ in range(1000):
+        watch.world.entitlements.become(EVERYTHING)
+    watch.world.entitlements.become(NOTHING)
+    await watch.ended()
+    assert watch.world.entitlements.rechecks == before + 1
+
+
+async def test_a_change_soon_after_another_is_looked_at_soon() -> None:
+    watch = await watching().open(EVENT)
+    before = watch.world.entitlements.rechecks
+    watch.world.entitlements.become(EVERYTHING)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert watch.world.entitlements.rechecks == before + 1
+    watch.world.entitlements.become(NOTHING)
+    await watch.ended()
+    assert watch.world.entitlements.rechecks == before + 2
+
+
 async def test_what_a_watch_may_is_asked_anew_and_what_a_request_may_is_not() -> None:
     watch = await watching().open(EVENT)
     assert watch.world.entitlements.rechecks == 1
