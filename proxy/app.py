@@ -33,6 +33,7 @@ from proxy.settings import (
     IssuerSettings,
     PermissionEntitlements,
     PolicySettings,
+    QuestionSettings,
     Settings,
 )
 
@@ -382,13 +383,17 @@ def _introspected(
         client_id=settings.client_id,
         client_secret_file=settings.client_secret_file,
         ca_file=issuer.ca_file,
-        ages=Ages(
-            yes=settings.cache_seconds,
-            # Who was refused and is let in again has not to wait for long.
-            no=min(settings.cache_seconds, REFUSED_SECONDS),
-            grace=settings.grace_seconds,
-            timeout=settings.timeout_seconds,
-        ),
+        ages=_ages(settings),
+    )
+
+
+def _ages(settings: QuestionSettings) -> Ages:
+    return Ages(
+        yes=settings.cache_seconds,
+        # Who was refused and is let in again has not to wait for long.
+        no=min(settings.cache_seconds, REFUSED_SECONDS),
+        grace=settings.grace_seconds,
+        timeout=settings.timeout_seconds,
     )
 
 
@@ -434,13 +439,7 @@ def _permissions(settings: Settings) -> "tuple[Permissions, ...]":
             ca_file=issuer.ca_file,
             timeout=asked.timeout_seconds,
         )
-        ages = Ages(
-            yes=asked.cache_seconds,
-            no=min(asked.cache_seconds, REFUSED_SECONDS),
-            grace=asked.grace_seconds,
-            timeout=asked.timeout_seconds,
-        )
-        return Permissions(issuer.name, realm, ages)
+        return Permissions(issuer.name, realm, _ages(asked))
 
     return tuple(made(asked) for asked in settings.entitlements.permissions)
 

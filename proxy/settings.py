@@ -136,7 +136,7 @@ class ClaimSettings(_Section):
     client: str = "azp"
 
 
-class _QuestionSettings(_Section):
+class QuestionSettings(_Section):
     """For how long what an IAM says counts, in seconds.
 
     It counts for `cacheSeconds`. While the IAM does not answer, what was known counts
@@ -158,7 +158,7 @@ class _QuestionSettings(_Section):
         return self
 
 
-class IntrospectionSettings(_QuestionSettings):
+class IntrospectionSettings(QuestionSettings):
     """How an issuer is asked whether a token still counts (RFC 7662).
 
     As the client `clientId`, with the secret that `clientSecretFile` holds and
@@ -269,7 +269,7 @@ class ClaimEntitlements(_Section):
         return ClaimGrant(self.issuer, self.claim, self.pattern, self.role, self.within)
 
 
-class PermissionEntitlements(_QuestionSettings):
+class PermissionEntitlements(QuestionSettings):
     """What Keycloak's Authorization Services permit the callers of an issuer.
 
     `clientId` is the client whose resources are namespaces.

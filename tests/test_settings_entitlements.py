@@ -97,6 +97,10 @@ ONE_PERMISSION = "entitlements.permissions[0]"
         ),
         ({"permissions": [{"issuer": "corp"}]}, f"{ONE_PERMISSION}.clientId: is required"),
         ({"permissions": [PERMISSION | {"clientId": ""}]}, f"{ONE_PERMISSION}.clientId: "),
+        (
+            {"permissions": [PERMISSION | {"cacheSeconds": 8}]},
+            f"{ONE_PERMISSION}: `timeoutSeconds` must be at most a quarter",
+        ),
         ({"permissions": [PERMISSION | {"cacheSeconds": 0}]}, f"{ONE_PERMISSION}.cacheSeconds: "),
         ({"permissions": [PERMISSION | {"graceSeconds": -1}]}, f"{ONE_PERMISSION}.graceSeconds: "),
         (
