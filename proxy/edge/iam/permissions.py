@@ -16,13 +16,16 @@ from keycloak.exceptions import KeycloakError
 
 from proxy.core.errors import Refused, Unauthenticated, Unavailable
 from proxy.core.policy import RuleSet, permitted
-from proxy.edge.iam.answers import Ages, Answers
+from proxy.edge.iam.answers import Ages, Answers, Room
 from proxy.edge.iam.breaker import Away
 from proxy.edge.iam.lines import Lines, Realm
 from proxy.ports import Caller
 
 # About the IAM, not about the question: a proxy before it says so, too.
 _BUSY: Final = (408, 429)
+
+ROOM: Final = 500_000
+"""How many namespaces are remembered: several times what fits into the longest answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,8 @@ _Answer: TypeAlias = RuleSet | _Refusal
 class Permissions:
     """What one realm permits its callers. Implements `Entitlements`.
 
-    `issuer` is the name that the configuration gives the realm as an issuer.
+    `issuer` is the name that the configuration gives the realm as an issuer;
+    `room` is how many namespaces are remembered, those of all tokens together.
     """
 
     def __init__(
@@ -48,10 +52,13 @@ class Permissions:
         realm: Realm,
         ages: Ages,
         *,
+        room: int = ROOM,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.issuer = issuer
-        self.answers: Answers[_Answer] = Answers(issuer, ages, _gives, monotonic=monotonic)
+        self.answers: Answers[_Answer] = Answers(
+            issuer, ages, _gives, room=Room(room, _weight), monotonic=monotonic
+        )
         self._lines = Lines(realm, monotonic=monotonic)
         self._odd = ""
 
@@ -128,6 +135,11 @@ class Permissions:
 
 def _gives(answer: _Answer) -> bool:
     return isinstance(answer, RuleSet) and bool(answer.namespaces())
+
+
+def _weight(answer: _Answer) -> int:
+    """In namespaces: a bound on tokens alone would be none on memory."""
+    return 1 + len(answer.granted()) if isinstance(answer, RuleSet) else 1
 
 
 def _error(body: bytes | None) -> str:

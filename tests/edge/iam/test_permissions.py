@@ -25,8 +25,9 @@ from tests.identities import make_identity
 
 ALICE = Caller(make_identity(), "token-of-alice")
 RITA = Caller(make_identity(username="rita"), "token-of-rita")
-BLUE = permission("blue-dev", "hostclaims:read", "hostclaims:write")
-RED = permission("red", "hostclaims:read")
+READ = "hostclaims:read"
+BLUE = permission("blue-dev", READ, "hostclaims:write")
+RED = permission("red", READ)
 AGES = Ages(yes=30, no=6, timeout=5)
 
 
@@ -91,7 +92,7 @@ async def test_a_recheck_asks_once_half_the_time_is_over(scene: Scene) -> None:
 async def test_callers_at_once_each_get_their_own_answer(scene: Scene) -> None:
     callers = [Caller(make_identity(), f"token-{number}") for number in range(16)]
     scene.realm.permitted = {
-        caller.token: [permission(f"ns-of-{caller.token}", "hostclaims:read")] for caller in callers
+        caller.token: [permission(f"ns-of-{caller.token}", READ)] for caller in callers
     }
     scene.realm.open.clear()
     asking = [asyncio.create_task(scene.namespaces(caller)) for caller in callers]
@@ -114,6 +115,21 @@ async def test_the_next_caller_of_a_line_finds_nothing_of_the_one_before(scene: 
     _, second = scene.realm.asked
     assert second.token == RITA.token
     assert "Cookie" not in second.headers
+
+
+async def test_what_is_remembered_is_bounded_by_the_namespaces_that_it_names(
+    scene: Scene,
+) -> None:
+    scene.permissions = Permissions("corp", scene.realm.realm(), AGES, room=8)
+    scene.realm.permitted[ALICE.token] = [permission(f"n-{n}", READ) for n in range(5)]
+    for caller in (ALICE, RITA, ALICE):
+        await scene.namespaces(caller)
+    assert len(scene.realm.asked) == 2
+    other = Caller(make_identity(), "another-token-of-alice")
+    scene.realm.permitted[other.token] = scene.realm.permitted[ALICE.token]
+    for caller in (other, ALICE):
+        await scene.namespaces(caller)
+    assert len(scene.realm.asked) == 4
 
 
 async def test_who_has_no_permission_is_remembered_for_less(scene: Scene) -> None:
