@@ -5,6 +5,7 @@ import dataclasses
 import functools
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -35,6 +36,14 @@ class Admin(Protocol):
 
     async def move(self, name: str, *groups: str) -> None:
         """Have somebody in these groups and in no others."""
+        ...
+
+    async def permit(self, client: str, namespace: str, *scopes: str) -> None:
+        """Permit a client's service account this, by Keycloak's Authorization Services."""
+        ...
+
+    async def forbid(self, client: str, namespace: str) -> None:
+        """Undo `permit`."""
         ...
 
     async def listen(self, receiver: Receiver) -> None:
@@ -78,6 +87,12 @@ class EmbeddedAdmin:
     async def move(self, name: str, *groups: str) -> None:
         self._issuer.move(name, *groups)
 
+    async def permit(self, client: str, namespace: str, *scopes: str) -> None:
+        self._issuer.permissions.permit(f"service-account-{client}", namespace, scopes)
+
+    async def forbid(self, client: str, namespace: str) -> None:
+        self._issuer.permissions.forbid(f"service-account-{client}", namespace)
+
     async def listen(self, receiver: Receiver) -> None:
         self._receiver = receiver
 
@@ -111,6 +126,29 @@ class KeycloakAdmin:
         for group in groups:
             found = await self._call("GET", f"/group-by-path{group}")
             await self._call("PUT", f"{path}/{found['id']}")
+
+    async def permit(self, client: str, namespace: str, *scopes: str) -> None:
+        server = await self._resource_server()
+        who = f"is {client}"
+        if not await self._call("GET", f"{server}/policy/search?name={quote(who)}"):
+            policy = {"name": who, "clients": [client]}
+            await self._call("POST", f"{server}/policy/client", policy)
+        permission = {
+            "name": f"{client} in {namespace}",
+            "resources": [namespace],
+            "scopes": scopes,
+            "policies": [who],
+        }
+        await self._call("POST", f"{server}/permission/scope", permission)
+
+    async def forbid(self, client: str, namespace: str) -> None:
+        server = await self._resource_server()
+        name = quote(f"{client} in {namespace}")
+        found = await self._call("GET", f"{server}/permission/search?name={name}")
+        await self._call("DELETE", f"{server}/permission/scope/{found['id']}")
+
+    async def _resource_server(self) -> str:
+        return f"/clients/{(await self._client(PROXY_CLIENT))['id']}/authz/resource-server"
 
     async def listen(self, receiver: Receiver) -> None:
         client = await self._client(self._peoples_client)

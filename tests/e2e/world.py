@@ -97,18 +97,6 @@ class Iam(Protocol):
         """Have a person log in at the page that a device code came with."""
         ...
 
-    async def permit(self, client: str, namespace: str, *scopes: str) -> None:
-        """Let a client's service account do this in a namespace, as the IAM's permissions say."""
-        ...
-
-    async def forbid(self, client: str, namespace: str) -> None:
-        """Undo `permit`."""
-        ...
-
-    async def end_sessions(self, person: str) -> None:
-        """Log somebody out everywhere."""
-        ...
-
 
 class EmbeddedIam:
     """The demo's issuer, with one client more, who signs."""
@@ -158,15 +146,6 @@ class EmbeddedIam:
     async def approve(self, page: str, username: str) -> None:
         self.issuer.approve(page.rpartition("user_code=")[2], username)
 
-    async def permit(self, client: str, namespace: str, *scopes: str) -> None:
-        self.issuer.permissions.permit(f"service-account-{client}", namespace, scopes)
-
-    async def forbid(self, client: str, namespace: str) -> None:
-        self.issuer.permissions.forbid(f"service-account-{client}", namespace)
-
-    async def end_sessions(self, person: str) -> None:
-        self.issuer.end_sessions(person)
-
 
 class KeycloakIam:
     """A real Keycloak."""
@@ -206,15 +185,6 @@ class KeycloakIam:
 
     async def approve(self, page: str, username: str) -> None:
         await self.keycloak.approve(page, username)
-
-    async def permit(self, client: str, namespace: str, *scopes: str) -> None:
-        await self.keycloak.permit(client, namespace, scopes)
-
-    async def forbid(self, client: str, namespace: str) -> None:
-        await self.keycloak.forbid(client, namespace)
-
-    async def end_sessions(self, person: str) -> None:
-        await self.keycloak.end_sessions(person)
 
 
 @dataclass(frozen=True, slots=True)

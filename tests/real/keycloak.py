@@ -8,11 +8,10 @@ import json
 import secrets
 import shutil
 import ssl
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import aiohttp
 import trustme
@@ -253,11 +252,6 @@ class Keycloak:
             [role for role in known if role["name"] in roles],
         )
 
-    async def end_sessions(self, username: str) -> None:
-        """Log a person out everywhere."""
-        user = await self._user(username)
-        await self.admin("POST", f"/realms/{self._realm}/users/{user['id']}/logout")
-
     async def _user(self, username: str) -> dict[str, Any]:
         found: list[dict[str, Any]] = await self.admin(
             "GET", f"/realms/{self._realm}/users?username={username}&exact=true"
@@ -282,33 +276,6 @@ class Keycloak:
         )
         for key in old:
             await self.admin("DELETE", f"/realms/{self._realm}/components/{key['id']}")
-
-    async def permit(self, client: str, namespace: str, scopes: Iterable[str]) -> None:
-        """Let a client's service account do this in a namespace (Authorization Services)."""
-        server = await self._resource_server()
-        who = f"is {client}"
-        if not await self.admin("GET", f"{server}/policy/search?name={quote(who)}"):
-            policy = {"name": who, "clients": [client]}
-            await self.admin("POST", f"{server}/policy/client", policy)
-        permission = {
-            "name": f"{client} in {namespace}",
-            "resources": [namespace],
-            "scopes": list(scopes),
-            "policies": [who],
-        }
-        await self.admin("POST", f"{server}/permission/scope", permission)
-
-    async def forbid(self, client: str, namespace: str) -> None:
-        """Undo `permit`."""
-        server = await self._resource_server()
-        name = quote(f"{client} in {namespace}")
-        found = await self.admin("GET", f"{server}/permission/search?name={name}")
-        await self.admin("DELETE", f"{server}/permission/scope/{found['id']}")
-
-    async def _resource_server(self) -> str:
-        """Where the admin API has the permissions of the proxy's client."""
-        client = await self.client(RESOURCE_SERVER)
-        return f"/realms/{self._realm}/clients/{client['id']}/authz/resource-server"
 
     async def admin(self, method: str, path: str, body: object = None) -> Any:
         """Call the admin API, and return its answer as JSON.
