@@ -1,6 +1,7 @@
 """Which kinds does the cluster bring along: the built-in rows of the table.
 
-As much of `core/v1` and `rbac.authorization.k8s.io/v1` as the story needs, in upstream's words.
+As much of `core/v1`, `coordination.k8s.io/v1` and `rbac.authorization.k8s.io/v1` as the story
+needs, in upstream's words.
 """
 
 from proxy.demo.cluster.metadata import (
@@ -156,6 +157,23 @@ def _binding(scope: str) -> Schema:
     )
 
 
+_LEASE = kind_schema(
+    "Lease defines a lease concept.",
+    spec=record(
+        "LeaseSpec is a specification of a Lease.",
+        acquireTime=time(),
+        holderIdentity=text("holderIdentity contains the identity of the holder of a lease."),
+        leaseDurationSeconds=number(
+            "leaseDurationSeconds is a duration that candidates for a lease need to wait to force "
+            "acquire it.",
+            "int32",
+        ),
+        leaseTransitions=number("The number of transitions of a lease between holders.", "int32"),
+        renewTime=time(),
+    ),
+)
+
+
 def _core(plural: str, kind: str, schema: Schema, *short: str) -> Resource:
     return Resource(
         "",
@@ -198,6 +216,16 @@ NAMESPACES = Resource(
 SECRETS = _core("secrets", "Secret", _SECRET)
 SERVICE_ACCOUNTS = _core("serviceaccounts", "ServiceAccount", _SERVICE_ACCOUNT, "sa")
 CONFIG_MAPS = _core("configmaps", "ConfigMap", _CONFIG_MAP, "cm")
+LEASES = Resource(
+    "coordination.k8s.io",
+    "v1",
+    "leases",
+    "lease",
+    "Lease",
+    _LEASE,
+    unconditional_update=False,
+    create_on_update=True,
+)
 CLUSTER_ROLES = _rbac("clusterroles", "ClusterRole", _role("cluster level"), namespaced=False)
 CLUSTER_ROLE_BINDINGS = _rbac(
     "clusterrolebindings", "ClusterRoleBinding", _binding("cluster level"), namespaced=False
@@ -288,6 +316,7 @@ STORED: tuple[Resource, ...] = (
     NAMESPACES,
     SECRETS,
     SERVICE_ACCOUNTS,
+    LEASES,
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
     ROLE_BINDINGS,
