@@ -178,12 +178,14 @@ CONTRACTS = [
     contract["name"]
     for contract in tomllib.loads(PYPROJECT.read_text())["tool"]["importlinter"]["contracts"]
 ]
-LAYERS, EDGES, PURE, PIPELINE, DEMO = (
+LAYERS, EDGES, PURE, PIPELINE, DEMO, REFRESHER, DECIDING = (
     "Imports go down only: __main__, cli, app, pipeline and edge, ports, core",
     "Edge modules are ignorant of each other",
     "The core is pure: no I/O, no asyncio, no logging, no clock",
     "The pipeline does no I/O of its own",
     "What serves tenants never imports the demo",
+    "What keeps tokens fresh is no part of what serves tenants",
+    "What the refresher decides, it decides without I/O and without a clock",
 )
 VIOLATIONS = [
     (LAYERS, "core/errors.py", "proxy.ports"),
@@ -193,6 +195,8 @@ VIOLATIONS = [
     (LAYERS, "app.py", "proxy.cli"),
     (LAYERS, "edge/oidc/login.py", "proxy.execplugin"),
     (LAYERS, "execplugin/call.py", "proxy.app"),
+    (LAYERS, "refresher/service.py", "proxy.app"),
+    (LAYERS, "edge/management.py", "proxy.refresher.clock"),
     (EDGES, "edge/server/listener.py", "proxy.edge.upstream"),
     (EDGES, "edge/jwks/keys.py", "proxy.edge.policyfiles.reading"),
     (EDGES, "edge/yamlbody.py", "proxy.edge.policyfiles.strictyaml"),
@@ -206,6 +210,11 @@ VIOLATIONS = [
     (DEMO, "app.py", "proxy.demo"),
     (DEMO, "execplugin/call.py", "proxy.demo"),
     (DEMO, "settings.py", "proxy.demo.access"),
+    (DEMO, "refresher/service.py", "proxy.demo"),
+    (REFRESHER, "refresher/keeping.py", "proxy.pipeline"),
+    (REFRESHER, "refresher/cluster.py", "proxy.edge.upstream"),
+    (DECIDING, "refresher/lease.py", "time"),
+    (DECIDING, "refresher/kubeconfig.py", "pathlib"),
 ]
 
 

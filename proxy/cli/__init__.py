@@ -9,7 +9,7 @@ import click
 
 from proxy import __version__
 
-_COMMANDS = ("demo", "kubeconfig", "rbac", "serve", "tenant", "token")
+_COMMANDS = ("demo", "kubeconfig", "rbac", "refresh", "serve", "tenant", "token")
 """Each is a module here, and a command of its name in it."""
 
 
@@ -41,4 +41,5 @@ def main() -> None:
     Make a tenant's way in:         hostclaim-proxy kubeconfig --server https://...
     Let a tenant in, at Keycloak:   hostclaim-proxy tenant --help
     Be kubectl's credential plugin: hostclaim-proxy token --help
+    Keep tokens in Secrets fresh:   hostclaim-proxy refresh --help
     """  # noqa: D301 - click wants the character \b itself
