@@ -15,6 +15,22 @@ DEPLOY = TOP / "deploy"
 KUSTOMIZATIONS = tuple(sorted(file.parent.name for file in DEPLOY.glob("*/kustomization.yaml")))
 SECONDS = 60
 
+NOBODY = {
+    "runAsNonRoot": True,
+    "runAsUser": 65532,
+    "runAsGroup": 65532,
+    "fsGroup": 65532,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""The security context of every pod here."""
+
+UNPRIVILEGED = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+"""That of every container."""
+
 
 @cache
 def objects(kustomization: str) -> tuple[dict[str, Any], ...]:

@@ -2,7 +2,17 @@
 
 import pytest
 
-from tests.deploy.rendered import KUSTOMIZATIONS, container, objects, of_kind, only, pod, ports
+from tests.deploy.rendered import (
+    KUSTOMIZATIONS,
+    NOBODY,
+    UNPRIVILEGED,
+    container,
+    objects,
+    of_kind,
+    only,
+    pod,
+    ports,
+)
 
 PROXY = {"kind": "ServiceAccount", "name": "hostclaim-proxy", "namespace": "hostclaim-proxy"}
 ALL_VERBS = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
@@ -29,6 +39,21 @@ LABEL = {"app.kubernetes.io/name": "hostclaim-proxy"}
         ("hardwaredata", {"ClusterRole": 2, "RoleBinding": 5}),
         ("namespaces", {"RoleBinding": 3}),
         (
+            "refresh",
+            {
+                "ClusterRole": 1,
+                "Deployment": 1,
+                "Namespace": 1,
+                "NetworkPolicy": 1,
+                "PodDisruptionBudget": 1,
+                "Role": 1,
+                "RoleBinding": 2,
+                "ServiceAccount": 1,
+                "ValidatingAdmissionPolicy": 2,
+                "ValidatingAdmissionPolicyBinding": 2,
+            },
+        ),
+        (
             "example",
             {
                 "ClusterRole": 1,
@@ -52,7 +77,7 @@ def test_nothing_else_is_installed(kustomization: str, kinds: dict[str, int]) ->
 
 
 def test_every_folder_is_rendered_here() -> None:
-    assert KUSTOMIZATIONS == ("base", "example", "hardwaredata", "namespaces")
+    assert KUSTOMIZATIONS == ("base", "example", "hardwaredata", "namespaces", "refresh")
 
 
 def test_the_role_has_these_rules_and_no_other() -> None:
@@ -125,21 +150,11 @@ def test_the_namespace_takes_restricted_pods_only(mode: str) -> None:
 
 
 def test_the_pod_is_nobody() -> None:
-    assert pod()["securityContext"] == {
-        "runAsNonRoot": True,
-        "runAsUser": 65532,
-        "runAsGroup": 65532,
-        "fsGroup": 65532,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
+    assert pod()["securityContext"] == NOBODY
 
 
 def test_the_container_has_no_privileges() -> None:
-    assert container()["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    assert container()["securityContext"] == UNPRIVILEGED
 
 
 @pytest.mark.parametrize("field", ["hostNetwork", "hostPID", "hostIPC", "initContainers"])

@@ -17,6 +17,9 @@ from tests.real.parts import KUBECTL
 HOME = "hostclaim-proxy"
 TENANTS = ("blue-dev", "blue-prod", "red")
 POOLS = ("pool-a", "pool-b")
+MANAGEMENT = ("hostclaim-proxy-refresh", "blue-clusters")
+"""The namespaces of another cluster, in which the refresher would run."""
+
 PROXY = f"system:serviceaccount:{HOME}:hostclaim-proxy"
 # A service account that nothing is bound to: what it may do, all may.
 ANYBODY = f"system:serviceaccount:{HOME}:anybody"
@@ -38,7 +41,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
         config = directory / "kubeconfig"
         config.write_text(json.dumps(kubeconfig(access.server, access.ca_file, access.admin_token)))
         admin = Kubectl(gate.need(KUBECTL), config)
-        for namespace in (HOME, *TENANTS, *POOLS):
+        for namespace in (HOME, *TENANTS, *POOLS, *MANAGEMENT):
             admin.run("create", "namespace", namespace)
         yield admin
     finally:
