@@ -99,6 +99,10 @@ class Lines:
                 return seen
         raise AssertionError(f"no line with {words} in {seen}")
 
+    def rest(self) -> list[str]:
+        """The lines that are still to come, until the command ends."""
+        return list(self._source)
+
 
 def fresh(stem: str) -> str:
     """A name that no other test uses."""

@@ -110,6 +110,7 @@ DEMO_REALM = Realm(
         Client("auditor", "auditor-secret", service_account=True, groups=("/auditors",)),
         Client("demo-cli", direct_grants=True, device_grants=True),
         Client("hostclaim-proxy", "proxy-secret"),
+        Client("tenant-admin", "admin-secret", service_account=True),
     ),
     people=(
         Person("alice", "alice-password", ("/tenants/blue",)),
@@ -118,4 +119,8 @@ DEMO_REALM = Realm(
         Person("ines", "ines-password", ("/namespaces/blue-dev/viewer",), ("red:editor",)),
     ),
 )
-"""The demo's cast. `hostclaim-proxy` is whom the proxy itself introspects tokens as."""
+"""The demo's cast.
+
+`hostclaim-proxy` is whom the proxy itself introspects tokens as, `tenant-admin` who makes
+tenants by the admin API.
+"""

@@ -16,6 +16,7 @@ from aiohttp.typedefs import Handler
 
 from proxy.demo.issuer import device
 from proxy.demo.issuer.accounts import Client, Realm
+from proxy.demo.issuer.admin import Admin
 from proxy.demo.issuer.assertions import Assertions
 from proxy.demo.issuer.device import DeviceLogins
 from proxy.demo.issuer.grants import Form, Grants, OAuthError
@@ -52,6 +53,7 @@ class Endpoints:
     assertions: Assertions
     devices: DeviceLogins
     permissions: Permissions
+    admin: Admin
     is_open: Callable[[Endpoint], bool]
 
     def application(self) -> web.Application:
@@ -68,6 +70,7 @@ class Endpoints:
             ("POST", Endpoint.DEVICE, self._device),
         ):
             app.router.add_route(method, root + endpoint, self._guarded(endpoint, handler))
+        app.router.add_routes(self.admin.routes())
         return app
 
     def _guarded(

@@ -6,6 +6,7 @@ is an `OAuthError`.
 
 import hmac
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -134,6 +135,23 @@ class Grants:
     def move(self, name: str, groups: tuple[str, ...]) -> None:
         """Have a person or client in these groups from now on, in tokens and introspection."""
         self._moved[self._account(name)] = groups
+
+    def is_member(self, name: str, group: str) -> bool:
+        """Whether a person or client is in a group now."""
+        return group in self._groups(self._account(name))
+
+    def admit(self, client: Client) -> None:
+        """Know one client more, or another secret of one that is known."""
+        others = tuple(c for c in self._realm.clients if c.client_id != client.client_id)
+        self._realm = replace(self._realm, clients=(*others, client))
+
+    def dismiss(self, client_id: str) -> None:
+        """Know a client no longer; what it holds counts no longer either."""
+        others = tuple(c for c in self._realm.clients if c.client_id != client_id)
+        self._realm = replace(self._realm, clients=others)
+        through = [s.sid for s in self._sessions.values() if s.client.client_id == client_id]
+        for sid in through:
+            del self._sessions[sid]
 
     def claims_for(self, name: str) -> Claims:
         """What an access token of this person or client would say at this moment."""

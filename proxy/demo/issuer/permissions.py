@@ -31,6 +31,10 @@ class Permissions:
         """Let it do nothing with it any more."""
         self._permitted.get(account, {}).pop(resource, None)
 
+    def forget(self) -> None:
+        """Let nobody do anything any more."""
+        self._permitted.clear()
+
     def answer(self, grants: Grants, unverified_token: str, form: Form) -> list[dict[str, Any]]:
         """Say all that the holder of a token is permitted.
 

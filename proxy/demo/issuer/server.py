@@ -16,6 +16,7 @@ import trustme
 from aiohttp import web
 
 from proxy.demo.issuer.accounts import DEMO_REALM, Realm
+from proxy.demo.issuer.admin import Admin
 from proxy.demo.issuer.assertions import Assertions
 from proxy.demo.issuer.device import DeviceLogins
 from proxy.demo.issuer.endpoints import Endpoint, Endpoints
@@ -59,6 +60,7 @@ class EmbeddedIssuer:
         self._running_grants: Grants | None = None
         self._assertions: Assertions
         self._devices: DeviceLogins
+        self._admin: Admin
         self._runner: web.AppRunner | None = None
         self._outage: Outage | None = None
         self._announcer = Announcer(self.mint)
@@ -78,6 +80,7 @@ class EmbeddedIssuer:
             self._running_grants = Grants(self.realm, self.url, self._keys, self._clock)
             self._assertions = Assertions(self.realm, self.url, self._clock)
             self._devices = DeviceLogins(self.url, self.realm.device_interval, self._clock)
+            self._admin = Admin(self.realm, self._grants, self.permissions)
         endpoints = Endpoints(
             self.realm,
             self.url,
@@ -86,6 +89,7 @@ class EmbeddedIssuer:
             self._assertions,
             self._devices,
             self.permissions,
+            self._admin,
             self._is_open,
         )
         self._runner = web.AppRunner(endpoints.application(), access_log=None, shutdown_timeout=1)

@@ -1,5 +1,6 @@
 """The admin API of one realm: who logs in there, and what its refusals mean."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -81,18 +82,21 @@ def connect(access: Access) -> KeycloakAdmin:
     Raises:
         AdminError: nobody answers there, or not to these credentials.
     """
-    verify = True if access.ca_file is None else str(access.ca_file)
-    with doing(f"log in as client `{access.client_id}` of realm `{access.realm}`"):
+    what = f"log in as client `{access.client_id}` of realm `{access.realm}`"
+    with doing(what), warnings.catch_warnings():
+        # The library makes asynchronous clients as well, in a way that their maker no longer
+        # likes. Nobody uses them here.
+        warnings.simplefilter("ignore", DeprecationWarning)
         connection = KeycloakOpenIDConnection(
             server_url=access.server_url,
             realm_name=access.realm,
             client_id=access.client_id,
             client_secret_key=access.client_secret,
-            verify=verify,
+            verify=True if access.ca_file is None else str(access.ca_file),
             timeout=TIMEOUT,
         )
         connection.get_token()
-    return KeycloakAdmin(connection=connection)
+        return KeycloakAdmin(connection=connection)
 
 
 @contextmanager
@@ -107,6 +111,9 @@ def doing(what: str) -> Iterator[None]:
     except OSError as exc:
         # The file of CA certificates is read by the library, when it first connects.
         raise AdminError(f"cannot {what}: the CA file cannot be used") from exc
+    except (TypeError, ValueError, KeyError):
+        # The library quotes an answer that it does not expect, and secrets are in some.
+        raise AdminError(f"cannot {what}: its answer is not one of Keycloak's") from None
 
 
 def _why_unreachable(exc: KeycloakConnectionError) -> str:

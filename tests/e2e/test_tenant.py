@@ -1,51 +1,53 @@
-"""`hostclaim-proxy tenant` at a real Keycloak, with the rights that its help says it needs."""
+"""`hostclaim-proxy tenant`: in with one command, out with another."""
 
-import asyncio
 import json
 import os
-import secrets
-import shutil
 import subprocess
-import sys
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
 import yaml
 
-from tests.real.keycloak import Keycloak
+from proxy.demo import files
+from proxy.demo.tour import CLAIM, USER_DATA
+from tests.e2e import realms, revoking
+from tests.e2e.kubectl import Kubectl
+from tests.e2e.realms import Realm
+from tests.e2e.serving import AnotherProxy, another, command
+from tests.e2e.test_revocation import CACHE, asks_the_iam
+from tests.e2e.world import World, eventually
 
-ALL_ROLES = ("manage-clients", "manage-users")
 SERVER = "https://hostclaims.example.com"
+SECRET = "HOSTCLAIM_PROXY_ADMIN_CLIENT_SECRET"
+SPARE = 3.0
+"""Seconds for a machine that has other things to do."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Admin:
-    """Who types the command, with a client of its own at the realm."""
+    """Who types the command."""
 
-    keycloak: Keycloak
-    client_id: str
-    secret: str = field(default_factory=secrets.token_urlsafe, repr=False)
+    realm: Realm
 
-    def run(self, *arguments: str, secret: str | None = None) -> "subprocess.CompletedProcess[str]":
-        command = shutil.which("hostclaim-proxy", path=Path(sys.executable).parent)
-        assert command is not None, "the package is installed in the environment of the tests"
+    def run(self, *arguments: str, secret: str = "") -> "subprocess.CompletedProcess[str]":
+        realm = self.realm
         return subprocess.run(
             [
-                command,
+                command(),
                 "tenant",
-                f"--issuer-url={self.keycloak.issuer}",
-                f"--admin-client-id={self.client_id}",
-                f"--ca-file={self.keycloak.ca_file}",
+                f"--issuer-url={realm.url}",
+                f"--admin-client-id={realm.client_id}",
+                f"--ca-file={realm.world.iam.ca_file}",
                 *arguments,
             ],
             capture_output=True,
             text=True,
             check=False,
             timeout=120,
-            env=os.environ | {"HOSTCLAIM_PROXY_ADMIN_CLIENT_SECRET": secret or self.secret},
+            env=os.environ | {SECRET: secret or realm.secret},
         )
 
     def add(self, name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -60,15 +62,9 @@ class Admin:
         return {tenant["name"]: tenant for tenant in json.loads(listed.stdout)}
 
 
-def make_admin(keycloak: Keycloak, name: str, roles: tuple[str, ...]) -> Admin:
-    admin = Admin(keycloak, name)
-    asyncio.run(keycloak.add_admin(name, admin.secret, roles))
-    return admin
-
-
 @pytest.fixture(scope="module")
-def admin(keycloak: Keycloak) -> Admin:
-    return make_admin(keycloak, "tenant-admin", ALL_ROLES)
+def admin(world: World) -> Admin:
+    return Admin(realms.administered(world))
 
 
 def documents(printed: str) -> dict[str, Any]:
@@ -81,22 +77,14 @@ def secret_in(config: Any) -> str:
     return str(env["HOSTCLAIM_PROXY_CLIENT_SECRET"])
 
 
-def claims_of(keycloak: Keycloak, client: str, secret: str) -> dict[str, Any]:
-    """What a token of a client's service account says."""
-    tokens = asyncio.run(keycloak.tokens_by_secret(client, secret))
-    claims: dict[str, Any] = jwt.decode(tokens.access, options={"verify_signature": False})
-    return claims
-
-
 def test_a_tenant_that_is_added_gets_tokens_that_say_what_its_policy_asks_for(admin: Admin) -> None:
     added = admin.add("green")
     assert added.returncode == 0, added.stderr
     printed = documents(added.stdout)
-    claims = claims_of(admin.keycloak, "hostclaim-green", secret_in(printed["Config"]))
+    claims = admin.realm.claims("hostclaim-green", secret_in(printed["Config"]))
     assert "hostclaim-proxy" in claims["aud"]
     (subject,) = printed["AccessPolicy"]["spec"]["subjects"]
     assert claims["groups"] == [subject["group"]] == ["/tenants/green"]
-    assert "realm_access" not in claims
     assert printed["RoleBinding"]["metadata"]["namespace"] == "green-dev"
 
 
@@ -109,12 +97,11 @@ def test_adding_twice_is_adding_once(admin: Admin) -> None:
 
 def test_what_somebody_has_changed_is_put_right(admin: Admin) -> None:
     admin.add("drift")
-    keycloak = admin.keycloak
-    client = asyncio.run(keycloak.client("hostclaim-drift"))
+    client = admin.realm.client("hostclaim-drift")
     changed = client | {"directAccessGrantsEnabled": True, "description": "ours to keep"}
-    asyncio.run(keycloak.admin("PUT", f"/realms/metal3/clients/{client['id']}", changed))
+    admin.realm.admin("PUT", f"/clients/{client['id']}", changed)
     assert "set directAccessGrantsEnabled of client `hostclaim-drift`" in admin.add("drift").stderr
-    mended = asyncio.run(keycloak.client("hostclaim-drift"))
+    mended = admin.realm.client("hostclaim-drift")
     assert (mended["directAccessGrantsEnabled"], mended["description"]) == (False, "ours to keep")
 
 
@@ -141,20 +128,20 @@ def test_files_are_written_for_their_owner_alone(admin: Admin, tmp_path: Path) -
 
 
 def test_a_client_of_somebody_else_is_left_alone(admin: Admin) -> None:
-    before = asyncio.run(admin.keycloak.client("blue-capm3"))
+    before = admin.realm.client("blue-capm3")
     refused = admin.add("blue", "--client-id=blue-capm3")
     assert refused.returncode == 1
     assert "client `blue-capm3` is there and not of tenant `blue`" in refused.stderr
-    assert asyncio.run(admin.keycloak.client("blue-capm3")) == before
+    assert admin.realm.client("blue-capm3") == before
 
 
 def test_a_rotated_secret_replaces_the_old_one(admin: Admin) -> None:
     old = secret_in(documents(admin.add("rotated").stdout)["Config"])
     rotated = admin.run("rotate", "rotated", f"--proxy-url={SERVER}")
     new = secret_in(documents(rotated.stdout)["Config"])
-    assert claims_of(admin.keycloak, "hostclaim-rotated", new)
-    with pytest.raises(Exception, match="401"):
-        claims_of(admin.keycloak, "hostclaim-rotated", old)
+    assert admin.realm.claims("hostclaim-rotated", new)
+    with pytest.raises(AssertionError, match="client"):
+        admin.realm.claims("hostclaim-rotated", old)
 
 
 def test_what_is_shown_holds_no_secret(admin: Admin) -> None:
@@ -175,25 +162,27 @@ def test_what_is_shown_holds_no_secret(admin: Admin) -> None:
 
 def test_a_removed_tenant_is_gone_with_its_client_its_group_and_its_tokens(admin: Admin) -> None:
     secret = secret_in(documents(admin.add("gone").stdout)["Config"])
-    token = asyncio.run(admin.keycloak.tokens_by_secret("hostclaim-gone", secret)).access
-    assert asyncio.run(admin.keycloak.is_active(token))
+    token = admin.realm.token("hostclaim-gone", secret)
+    assert admin.realm.is_active(token)
     removed = admin.run("remove", "gone", "--yes")
     assert removed.returncode == 0, removed.stderr
-    assert not asyncio.run(admin.keycloak.is_active(token))
+    assert not admin.realm.is_active(token)
     assert "gone" not in admin.tenants()
-    assert asyncio.run(admin.keycloak.group("/tenants/gone")) is None
-    with pytest.raises(Exception, match="401"):
-        claims_of(admin.keycloak, "hostclaim-gone", secret)
+    assert not admin.realm.has_group("/tenants/gone")
+    with pytest.raises(AssertionError, match="client"):
+        admin.realm.claims("hostclaim-gone", secret)
     assert admin.run("remove", "gone", "--yes").stderr == "Error: there is no tenant `gone`\n"
 
 
-def test_a_group_with_people_in_it_stays_and_they_are_named(admin: Admin) -> None:
+def test_a_group_with_people_in_it_stays_and_they_are_named(world: World, admin: Admin) -> None:
     admin.add("peopled")
-    asyncio.run(admin.keycloak.join("alice", "/tenants/peopled"))
+    iam = revoking.admin(world.iam)
+    world.run(iam.move("alice", "/tenants/blue", "/tenants/peopled"))
     removed = admin.run("remove", "peopled", "--yes")
+    world.run(iam.move("alice", "/tenants/blue"))
     assert "group `/tenants/peopled` stays" in removed.stderr
     assert removed.stderr.endswith("alice\n")
-    assert asyncio.run(admin.keycloak.group("/tenants/peopled")) is not None
+    assert admin.realm.has_group("/tenants/peopled")
 
 
 def test_nothing_is_removed_unasked(admin: Admin) -> None:
@@ -206,12 +195,12 @@ def test_permissions_entitle_without_a_policy(admin: Admin) -> None:
     printed = documents(admin.add("pink", "--by=permissions").stdout)
     assert "AccessPolicy" not in printed
     secret = secret_in(printed["Config"])
-    tokens = asyncio.run(admin.keycloak.tokens_by_secret("hostclaim-pink", secret))
-    assert asyncio.run(admin.keycloak.permissions(tokens.access)) == {
+    token = admin.realm.token("hostclaim-pink", secret)
+    assert admin.realm.permissions(token) == {
         "pink-dev": {"hostclaims:read", "hostclaims:write", "secrets:read", "secrets:write"}
     }
     admin.add("pink", "--by=permissions", "--role=viewer", "--namespace=pink-prod")
-    assert asyncio.run(admin.keycloak.permissions(tokens.access)) == {
+    assert admin.realm.permissions(token) == {
         "pink-dev": {"hostclaims:read"},
         "pink-prod": {"hostclaims:read"},
     }
@@ -221,33 +210,10 @@ def test_two_tenants_of_a_namespace_do_not_shut_each_other_out(admin: Admin) -> 
     shared = ("--by=permissions", "--namespace=shared")
     secret = secret_in(documents(admin.add("one", *shared).stdout)["Config"])
     admin.add("two", *shared)
-    token = asyncio.run(admin.keycloak.tokens_by_secret("hostclaim-one", secret)).access
-    assert "shared" in asyncio.run(admin.keycloak.permissions(token))
+    token = admin.realm.token("hostclaim-one", secret)
+    assert "shared" in admin.realm.permissions(token)
     admin.run("remove", "two", "--yes")
-    assert "shared" in asyncio.run(admin.keycloak.permissions(token))
-
-
-@pytest.mark.parametrize(
-    ("by", "needed"),
-    [
-        ("client", ("manage-clients",)),
-        ("group", ("manage-clients", "manage-users")),
-        ("permissions", ("manage-clients",)),
-    ],
-)
-def test_the_rights_that_the_help_names_suffice_and_fewer_do_not(
-    admin: Admin, by: str, needed: tuple[str, ...]
-) -> None:
-    enough = make_admin(admin.keycloak, f"enough-{by}", needed)
-    added = enough.add(f"by-{by}", f"--by={by}")
-    assert added.returncode == 0, added.stderr
-    removed = enough.run("remove", f"by-{by}", "--yes")
-    assert removed.returncode == 0, removed.stderr
-    less = make_admin(admin.keycloak, f"less-{by}", needed[:-1])
-    refused = less.add(f"not-by-{by}", f"--by={by}")
-    assert refused.returncode == 1
-    assert "lacks a role of `realm-management`" in refused.stderr
-    assert needed[-1] in refused.stderr
+    assert "shared" in admin.realm.permissions(token)
 
 
 def test_a_wrong_admin_secret_is_said_and_not_shown(admin: Admin) -> None:
@@ -255,3 +221,47 @@ def test_a_wrong_admin_secret_is_said_and_not_shown(admin: Admin) -> None:
     assert refused.returncode == 1
     assert "its client id or secret is not the right one" in refused.stderr
     assert "not-it-s3cret" not in refused.stdout + refused.stderr
+
+
+def test_what_is_printed_is_all_that_a_tenant_needs_and_its_end_ends_what_is_open(
+    world: World, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{Path(command()).parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(world.directory / "blue-ci-cache"))
+    with another(world, "adding", lambda settings: asks_the_iam(world, settings)) as proxy:
+        let_in(world, admin, proxy)
+        kubectl = Kubectl(world, "blue-ci", "blue-ci-one")
+        eventually(lambda: kubectl.ask("get secrets").returncode == 0, "the policy to be read")
+        assert "corp:service-account-hostclaim-blue-ci" in kubectl.does("auth whoami")
+        kubectl.does("create -f -", USER_DATA)
+        kubectl.does("apply -f -", CLAIM)
+        kubectl.does("wait hostclaim/node-0 --for=jsonpath={.status.bareMetalHost.name}")
+        kubectl.does("delete hostclaim/node-0 secret/node-0-user-data --timeout=60s")
+        assert "Forbidden" in kubectl.fails("get hostclaims -n blue-dev")
+        with kubectl.following("get secrets -w") as watch:
+            kubectl.does("create -f -", USER_DATA)
+            watch.until("node-0-user-data")
+            removed = admin.run("remove", "blue-ci", "--yes")
+            assert removed.returncode == 0, removed.stderr
+            with ThreadPoolExecutor(1) as waiting:
+                waiting.submit(watch.rest).result(timeout=CACHE + SPARE)
+        assert "no token from the issuer" in kubectl.fails("get secrets")
+
+
+def let_in(world: World, admin: Admin, proxy: AnotherProxy) -> None:
+    """Add tenant blue-ci, and commit what is printed as it is."""
+    added = admin.run(
+        *("add", "blue-ci", "--issuer=corp", "--namespace=blue-ci-one"),
+        f"--proxy-url={proxy.url}",
+        f"--proxy-ca-file={world.directory / 'proxy-ca.crt'}",
+        f"--out={world.directory}",
+    )
+    assert added.returncode == 0, added.stderr
+    for line in (
+        ("create", "namespace", "blue-ci-one"),
+        ("apply", "-f", str(world.directory / "rbac.yaml")),
+    ):
+        done = world.kubectl("admin", *line)
+        assert done.returncode == 0, done.stderr
+    policy = (world.directory / "policy.yaml").read_text()
+    files.write(proxy.policies / "blue-ci.yaml", policy)
