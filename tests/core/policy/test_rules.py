@@ -32,10 +32,6 @@ def test_an_editor_does_everything_but_delete_collections() -> None:
     assert {(plural, verb) for plural in (CLAIMS, "secrets") for verb in verbs} == EDITOR
 
 
-def test_an_origin_reads_as_a_place_to_go_to() -> None:
-    assert str(rule("blue").origin) == "blue.yaml:8 blue spec.allow[0]"
-
-
 def test_no_rules_match_nothing() -> None:
     rules = RuleSet()
     assert rules.matching(Effect.ALLOW, CLAIMS, Verb.GET, "blue") is None
