@@ -62,5 +62,6 @@ def unless(faults: set[int], answered: Pass) -> Expected:
 def names_in(shown: Object) -> list[str]:
     """The names in a list, a Table or a list of metadata."""
     if shown.get("kind") == "Table":
-        return [row["object"]["metadata"]["name"] for row in shown["rows"]]
+        # A row need not have its object, but the first column is the name.
+        return [row["cells"][0] for row in shown["rows"]]
     return [item["metadata"]["name"] for item in shown["items"]]
