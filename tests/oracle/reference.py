@@ -140,8 +140,12 @@ class _Judge:
         verb, media = self.asked.verb, self.request.content_type
         if "application/cbor" in self.request.header("accept"):
             yield 406
-        if self.asked.plural == "secrets" and ("includeObject", "None") in self.request.query:
-            yield from [400] if verb == "get" else []
+        if (
+            self.asked.plural == "secrets"
+            and verb == "get"
+            and ("includeObject", "None") in self.request.query
+        ):
+            yield 400
         if verb.startswith("delete") and self.request.body:
             # The apiserver would read one of them and leave the other.
             yield from (400 for key, _ in self.request.query if key in DELETE_OPTIONS.split())
@@ -192,7 +196,8 @@ class _Judge:
             return
         version = self._version()
         if live is None:
-            yield from [404] if version or not self.asked.applies else []
+            if version or not self.asked.applies:
+                yield 404
             return
         if version not in {"", "0", live["metadata"]["resourceVersion"]}:
             yield 409
@@ -219,7 +224,8 @@ class _Judge:
             wrong += [*self._foreign(after), *self._unfinished(after, live)]
             for granted in self.granted:
                 wrong.append(not any(self._is_within(g, after, live) for g in granted))
-        yield from [403] if any(wrong) else []
+        if any(wrong):
+            yield 403
 
     def _answered(self) -> Pass:
         """What the owner gets, of tenant secrets only, and with the stamp on what is written."""
