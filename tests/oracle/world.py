@@ -80,6 +80,8 @@ _RULES: dict[str, list[Object]] = {
 }
 _SPINS = 500
 """How many turns of the event loop any answer takes, at the very most."""
+_A_WHILE = 1.0
+"""Seconds; longer than the proxy puts off to look at watches again."""
 
 
 @cache
@@ -231,6 +233,25 @@ def answer(
     return Reply(found.code, (("Content-Type", found.media_type),), body)
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop in which time passes as it is told to."""
+
+    passed = 0.0
+    """Seconds."""
+    _ready: Any
+
+    def time(self) -> float:
+        return self.passed
+
+    async def idle(self) -> None:
+        """Wait until nobody has anything to do; nothing here waits for a socket."""
+        for _ in range(_SPINS):
+            await asyncio.sleep(0)
+            if not self._ready:
+                return
+        raise AssertionError("the event loop does not come to rest")
+
+
 @dataclass
 class Served:
     """A request that was sent, and what has come of it so far."""
@@ -254,7 +275,7 @@ class World:
     """A cluster, its owner, the proxy in front, and who holds which token."""
 
     def __init__(self, callers: dict[str, Caller]) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = _Loop()
         self.server, token = _fresh()
         self.upstream = InMemory(self.server, token)
         self.audit = FakeAuditLog()
@@ -336,13 +357,10 @@ class World:
         self._run(self._settle())
 
     async def _settle(self) -> None:
-        """Nothing here waits for a socket, so what can happen has happened when all are idle."""
-        ready: Any = self._loop
-        for _ in range(_SPINS):
-            await asyncio.sleep(0)
-            if not ready._ready:
-                return
-        raise AssertionError("the event loop does not come to rest")
+        """Let what can happen happen, and then what waits for a while before it does."""
+        await self._loop.idle()
+        self._loop.passed += _A_WHILE
+        await self._loop.idle()
 
     def leave(self, served: Served) -> None:
         """Hang up."""
