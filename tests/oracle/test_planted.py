@@ -111,13 +111,13 @@ BUGS = {
         rules=rf"({HEARD}|Pass\(code=200)",
         proxy=r"\d+ after .*/hardwaredata",
     ),
-    "a field in protobuf that only others read": Bug(
+    "a secret in protobuf without the stamp": Bug(
         "written.py",
-        "        protobuf.refuse_unknown(self._message)\n",
+        "        labels.add(key=STAMP, value=STAMPED)\n",
         "",
-        asked=r"(POST|PUT) \S+/secrets.*protobuf.* a field more",
-        rules=r"Refusal\(codes=frozenset\(\{[\d, ]*415[\d, ]*\}\), unheard=False",
-        proxy=ASKS,
+        asked=r"(POST|PUT) \S+/secrets.*protobuf",
+        rules=rf"(Pass\(code=20[01]|{NEVER})",
+        proxy=r"20[01] after \['.*stored \['",
     ),
 }
 
