@@ -6,6 +6,7 @@ not read on through a connection that was opened before.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from proxy.core.attributes import RequestInfo, ResourceRequest, Verb
 from proxy.core.entitlement import Allow
 from proxy.core.errors import Refused, Unavailable
 from proxy.ports import Authenticator, Caller, Clock, Entitlements, Meter
+
+log = logging.getLogger(__name__)
 
 _AT_ONCE = 64
 """How many watches are decided at the same time; each may ask the IAM."""
@@ -126,6 +129,11 @@ class Watches:
             decision = entitlement.authorize(caller.identity, known.allow.request, rules)
         except Refused:
             # Nobody can tell whether it is still allowed, so it is not.
+            decision = None
+        except Exception:
+            # A fault of ours, and of this watch alone: it must not keep one open, nor
+            # leave the others undecided.
+            log.exception("a watch cannot be decided again")
             decision = None
         spans = decision.namespaces if isinstance(decision, Allow) else None
         if self._draining or spans != known.allow.namespaces:

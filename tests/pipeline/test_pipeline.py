@@ -16,6 +16,7 @@ from proxy.core.narrowing import UpstreamRequest
 from proxy.core.policy import Effect, Origin, Rule, RuleSet
 from proxy.core.wire import RawRequest, Reply
 from proxy.pipeline import Limits, Pipeline, Ports
+from proxy.ports import Caller
 from tests.fakes import (
     JSON,
     FakeAuditLog,
@@ -58,9 +59,13 @@ class World:
     expires: float = NOW + 300
 
     def __post_init__(self) -> None:
-        ids = count(1)
         self.authenticator = FakeAuthenticator(alice=make_identity(expires=self.expires))
-        self.pipeline = Pipeline(
+        self.pipeline = self.piped()
+
+    def piped(self) -> Pipeline:
+        """A pipeline of what is around it now."""
+        ids = count(1)
+        return Pipeline(
             Ports(
                 authenticator=self.authenticator,
                 entitlements=self.entitlements,
@@ -339,11 +344,13 @@ async def test_a_schema_is_remembered_apart_for_those_who_see_more() -> None:
 class Watch:
     """An open watch: the task that serves it, its client and its upstream."""
 
-    def __init__(self, world: World, stream: FakeStream) -> None:
+    def __init__(self, world: World, stream: FakeStream, who: str = "alice") -> None:
         self.world = world
         self.stream = stream
         self.client = FakeClient()
-        self.task = asyncio.create_task(world.get(f"{CLAIMS}?watch=1", self.client))
+        self.task = asyncio.create_task(
+            world.ask("GET", f"{CLAIMS}?watch=1", self.client, token=who)
+        )
 
     async def open(self, *pieces: bytes) -> Self:
         await self.client.started.wait()
@@ -394,6 +401,34 @@ async def test_a_watch_whose_token_counts_no_longer_ends_when_it_is_looked_at_ag
     client = await watch.ended()
     rechecking.cancel()
     assert (client.complete, client.aborted) == (True, False)
+
+
+async def test_a_watch_that_cannot_be_decided_again_ends_and_the_others_are_decided(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Faulty(FakeAuthenticator):
+        broken = False
+
+        async def recheck(self, caller: Caller) -> Caller:
+            if self.broken and caller.token == "bob":
+                raise KeyError(caller.token)
+            return await super().recheck(caller)
+
+    streams = FakeStream(), FakeStream()
+    world = World(upstream=FakeUpstream(*streams))
+    people = {name: make_identity(subject=name, expires=NOW + 300) for name in ("alice", "bob")}
+    world.authenticator = Faulty(**people)
+    world.pipeline = world.piped()
+    watches = [Watch(world, s, who) for s, who in zip(streams, people, strict=True)]
+    alice, bob = [await watch.open(EVENT) for watch in watches]
+    Faulty.broken = True
+    rechecking = asyncio.create_task(world.pipeline.recheck_watches(0))
+    assert (await bob.ended()).complete
+    assert not alice.task.done()
+    world.authenticator.forget("alice")
+    assert (await alice.ended()).complete
+    rechecking.cancel()
+    assert "a watch cannot be decided again" in caplog.messages
 
 
 async def test_a_thousand_changes_at_once_are_looked_at_together() -> None:
