@@ -261,10 +261,13 @@ class Pipeline:
         await client.end()
 
     async def recheck_watches(self, interval: float) -> None:
-        """Decide all watches again every `interval` seconds, until cancelled."""
+        """Decide all watches again every `interval` seconds, until cancelled.
+
+        No watch goes on for more than four times that without being decided.
+        """
         while True:
             await asyncio.sleep(interval)
-            await self._watches.decide_all()
+            await self._watches.decide_all(within=3 * interval)
 
     def drain(self) -> None:
         """End the watches, cleanly, and open no more: the process is about to stop."""

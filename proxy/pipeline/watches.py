@@ -7,6 +7,7 @@ not read on through a connection that was opened before.
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from proxy.ports import Authenticator, Caller, Clock, Entitlements, Meter
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 64
-"""How many watches are decided at the same time; each may ask the IAM."""
+"""How many watches of an issuer are decided at the same time; each may ask the IAM."""
 
 _REST = 0.5
 """Seconds between two times that all are decided: an IAM may log out thousands one by one."""
@@ -86,10 +87,27 @@ class Watches:
                 del self._open[scope]
                 self._meter.watching(-1)
 
-    async def decide_all(self) -> None:
-        """Decide every watch again; returns when that is done."""
-        scopes = iter(list(self._open))
-        await asyncio.gather(*(self._decide_each(scopes) for _ in range(_AT_ONCE)))
+    async def decide_all(self, within: float | None = None) -> None:
+        """Decide every watch again; returns when that is done.
+
+        What could not be decided `within` so many seconds ends: an IAM that is slow, or
+        asked about too many, must not be what keeps a watch open.
+        """
+        undecided = dict.fromkeys(self._open)
+        # Apart, so that nobody waits for another issuer than their own.
+        of_issuers: defaultdict[str, list[asyncio.Timeout]] = defaultdict(list)
+        for scope, known in self._open.items():
+            of_issuers[known.caller.identity.issuer].append(scope)
+        queues = [iter(scopes) for scopes in of_issuers.values()]
+        try:
+            async with asyncio.timeout(within):
+                await asyncio.gather(
+                    *(self._decide_each(q, undecided) for q in queues for _ in range(_AT_ONCE))
+                )
+        except TimeoutError:
+            log.warning("%d watches could not be decided again in time", len(undecided))
+            for scope in undecided:
+                self._end(scope)
 
     def drain(self) -> None:
         """End them all, and open no more."""
@@ -114,9 +132,12 @@ class Watches:
         self._rested_at = loop.time() + _REST
         await self.decide_all()
 
-    async def _decide_each(self, scopes: Iterator[asyncio.Timeout]) -> None:
+    async def _decide_each(
+        self, scopes: Iterator[asyncio.Timeout], undecided: dict[asyncio.Timeout, None]
+    ) -> None:
         for scope in scopes:
             await self._decide_again(scope)
+            del undecided[scope]
 
     async def _decide_again(self, scope: asyncio.Timeout) -> None:
         """Decide by what holds now, and end the watch if that differs."""

@@ -422,13 +422,43 @@ async def test_a_watch_that_cannot_be_decided_again_ends_and_the_others_are_deci
     watches = [Watch(world, s, who) for s, who in zip(streams, people, strict=True)]
     alice, bob = [await watch.open(EVENT) for watch in watches]
     Faulty.broken = True
-    rechecking = asyncio.create_task(world.pipeline.recheck_watches(0))
+    rechecking = asyncio.create_task(world.pipeline.recheck_watches(0.1))
     assert (await bob.ended()).complete
     assert not alice.task.done()
     world.authenticator.forget("alice")
     assert (await alice.ended()).complete
     rechecking.cancel()
     assert "a watch cannot be decided again" in caplog.messages
+
+
+async def test_watches_that_cannot_be_decided_in_time_end_and_those_of_others_go_on() -> None:
+    """An IAM that hangs, or is asked about too many, keeps open none of its own."""
+
+    class Slow(FakeEntitlements):
+        hangs = False
+
+        async def rules(self, caller: Caller, *, recheck: bool = False) -> RuleSet:
+            if self.hangs and caller.identity.issuer == "slow":
+                await asyncio.Event().wait()
+            return await super().rules(caller, recheck=recheck)
+
+    streams = [FakeStream() for _ in range(101)]
+    world = World(upstream=FakeUpstream(*streams), entitlements=Slow(EVERYTHING))
+    world.authenticator = FakeAuthenticator(
+        alice=make_identity(issuer="slow", expires=NOW + 300),
+        rita=make_identity(issuer="lab", expires=NOW + 300),
+    )
+    world.pipeline = world.piped()
+    watches = [await Watch(world, stream).open(EVENT) for stream in streams[:-1]]
+    other = await Watch(world, streams[-1], "rita").open(EVENT)
+    Slow.hangs = True
+    rechecking = asyncio.create_task(world.pipeline.recheck_watches(0.1))
+    clients = [await watch.ended() for watch in watches]
+    assert all(client.complete for client in clients)
+    assert not other.task.done()
+    world.authenticator.forget("rita")
+    assert (await other.ended()).complete
+    rechecking.cancel()
 
 
 async def test_a_thousand_changes_at_once_are_looked_at_together() -> None:
