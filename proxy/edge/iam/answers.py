@@ -9,7 +9,8 @@ import logging
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypeVar
 
@@ -22,6 +23,12 @@ _log = logging.getLogger(__name__)
 
 AT_ONCE: Final = 16
 """How many questions an IAM is asked at the same time."""
+
+OF_STRANGERS: Final = 12
+"""How many of these may be about keys of which nothing good is known.
+
+Anybody can make such keys up, and must not take all the turns of those who cannot.
+"""
 
 JITTER: Final = 0.1
 """By how much, as a part of it, an age may come out shorter: never all tokens at once."""
@@ -70,6 +77,10 @@ class Room(Generic[_V]):
     weigh: Callable[[_V], int]
 
 
+class _Crowded(Away):
+    """Whether the IAM is away nobody knows, since many others wait before it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Known(Generic[_V]):
     """What was said, when, and for how long it is true."""
@@ -109,6 +120,7 @@ class Answers(Generic[_V]):
         self._chance = chance
         self._breaker = Breaker(monotonic)
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns_of_strangers = asyncio.Semaphore(OF_STRANGERS)
         self._flights: dict[str, asyncio.Task[_Outcome[_V]]] = {}
         room = room or Room(10_000, lambda _: 1)
         self._known: TLRUCache[str, _Known[_V]] = TLRUCache(
@@ -161,7 +173,9 @@ class Answers(Generic[_V]):
         known = self._known.get(key)
         if known is not None and self._is_true(known, recheck=False):
             return known.value
-        if known is None or not known.gives:
+        # A crowd is made by whoever sends many tokens, so by itself it gives no grace time.
+        is_away = not isinstance(away, _Crowded) or self.spared
+        if known is None or not known.gives or not is_away:
             raise Unavailable(
                 f"issuer `{self._issuer}` does not answer now", retry_after=math.ceil(PAUSE)
             ) from away
@@ -182,23 +196,33 @@ class Answers(Generic[_V]):
             del self._flights[key]
 
     async def _ask(self, key: str, ask: Ask[_V]) -> _V:
-        try:
-            async with asyncio.timeout(self._ages.timeout):
-                await self._turns.acquire()
-        except TimeoutError as exc:
-            # Nobody knows that the IAM is away: those before in the queue may be many.
-            raise Away("too many questions wait for it") from exc
-        try:
+        async with self._turn(key):
             self._breaker.check()
             # From before it is asked, so that an answer is never older than it seems.
             said = self._monotonic()
             value = await self._answer(ask)
-        finally:
-            self._turns.release()
         gives = self._gives(value)
         age = (self._ages.yes if gives else self._ages.no) * (1 - JITTER * self._chance())
         self._known[key] = _Known(value, said, age, gives)
         return value
+
+    @asynccontextmanager
+    async def _turn(self, key: str) -> AsyncIterator[None]:
+        """Wait until there are few enough who ask.
+
+        Raises:
+            Away: there are too many.
+        """
+        known = self._known.get(key)
+        async with AsyncExitStack() as turns:
+            try:
+                async with asyncio.timeout(self._ages.timeout):
+                    if known is None or not known.gives:
+                        await turns.enter_async_context(self._turns_of_strangers)
+                    await turns.enter_async_context(self._turns)
+            except TimeoutError as exc:
+                raise _Crowded("too many questions wait for it") from exc
+            yield
 
     async def _answer(self, ask: Ask[_V]) -> _V:
         self.asked += 1

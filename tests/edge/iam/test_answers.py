@@ -231,6 +231,77 @@ async def test_a_queue_before_the_iam_is_no_sign_that_it_is_away() -> None:
     assert iam.answers.asked <= AT_ONCE + FAILURES
 
 
+async def hangs() -> str:
+    await asyncio.Event().wait()
+    return YES
+
+
+async def test_those_who_are_known_are_asked_about_in_a_crowd_of_strangers() -> None:
+    """A flood of made-up tokens must not be an outage for everybody."""
+    iam = Iam()
+    await iam.get()
+    crowd = [asyncio.create_task(iam.answers.get(f"k{n}", hangs)) for n in range(1000)]
+    await asyncio.sleep(0)
+    iam.now = 105
+    assert await iam.get(recheck=True) == YES
+    assert iam.asked == 2
+    await iam.answers.close()
+    await asyncio.gather(*crowd, return_exceptions=True)
+
+
+class Slow(Iam):
+    """An IAM that answers all, and takes a tenth of the time that it has."""
+
+    def __init__(self) -> None:
+        super().__init__(Ages(yes=10, no=2, grace=20, timeout=0.2))
+
+    async def crowded(self, *, recheck: bool = False) -> "asyncio.Future[list[Any]]":
+        """Have more ask, of whom good is known, than have their turn in time."""
+        everybody = [f"k{n}" for n in range(15 * AT_ONCE)]
+        for key in everybody:
+            await self.get(key)
+        self.now += 6 if recheck else 11
+        crowd = [self.answers.get(key, self._slowly, recheck=recheck) for key in everybody]
+        waiting = asyncio.gather(*crowd, return_exceptions=True)
+        await asyncio.sleep(0)
+        return waiting
+
+    async def _slowly(self) -> str:
+        await asyncio.sleep(0.02)
+        return YES
+
+
+async def test_a_crowd_gives_nobody_a_grace_time() -> None:
+    """Who was disabled could otherwise stay in by sending many tokens at once."""
+    iam = Slow()
+    await iam.get()
+    crowd = await iam.crowded()
+    with pytest.raises(Unavailable):
+        await iam.get()
+    assert Unavailable in {type(outcome) for outcome in await crowd}
+    assert (iam.answers.in_grace, iam.answers.trouble()) == (0, "")
+
+
+async def test_a_crowd_before_an_iam_that_hangs_has_its_grace_time() -> None:
+    iam = Iam(Ages(yes=10, no=2, grace=20, timeout=0.02))
+    everybody = [f"k{n}" for n in range(2 * AT_ONCE)]
+    for key in everybody:
+        await iam.get(key)
+    iam.now = 111
+    found = await asyncio.gather(*(iam.answers.get(key, hangs) for key in everybody))
+    assert found == [YES] * len(everybody)
+
+
+async def test_what_is_still_true_serves_in_a_crowd() -> None:
+    iam = Slow()
+    await iam.get()
+    crowd = await iam.crowded(recheck=True)
+    asked = iam.asked
+    assert await iam.get(recheck=True) == YES
+    assert iam.asked == asked
+    assert set(await crowd) == {YES}
+
+
 async def test_questions_under_way_are_given_up_at_the_end() -> None:
     iam = Iam()
     iam.open.clear()

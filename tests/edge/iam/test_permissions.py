@@ -15,6 +15,7 @@ from aiohttp import web
 from proxy.core.attributes import Verb
 from proxy.core.errors import Refused, Unauthenticated, Unavailable
 from proxy.edge.iam import Ages
+from proxy.edge.iam.answers import OF_STRANGERS
 from proxy.edge.iam.breaker import FAILURES
 from proxy.edge.iam.lines import MAX_ANSWER, Realm
 from proxy.edge.iam.permissions import Permissions
@@ -90,7 +91,7 @@ async def test_a_recheck_asks_once_half_the_time_is_over(scene: Scene) -> None:
 
 
 async def test_callers_at_once_each_get_their_own_answer(scene: Scene) -> None:
-    callers = [Caller(make_identity(), f"token-{number}") for number in range(16)]
+    callers = [Caller(make_identity(), f"token-{number}") for number in range(OF_STRANGERS)]
     scene.realm.permitted = {
         caller.token: [permission(f"ns-of-{caller.token}", READ)] for caller in callers
     }
