@@ -29,6 +29,10 @@ class NoAnswerError(HttpsError):
     """Nobody answered, or not in time: later, somebody may."""
 
 
+class NoDocumentError(HttpsError):
+    """What was answered is no JSON, or too long."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came back, whatever its status; `document` is None where there was no JSON."""
@@ -164,7 +168,7 @@ class Conversation:
             body = await _body(response)
             try:
                 return Answer(response.status, _document(body))
-            except HttpsError:
+            except NoDocumentError:
                 if response.status == 200:
                     raise
                 return Answer(response.status, None)
@@ -207,7 +211,7 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > MAX_DOCUMENT:
-            raise HttpsError(f"its answer has more than {MAX_DOCUMENT} bytes")
+            raise NoDocumentError(f"its answer has more than {MAX_DOCUMENT} bytes")
     return bytes(body)
 
 
@@ -215,7 +219,7 @@ def _document(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as exc:
-        raise HttpsError("its answer is not JSON") from exc
+        raise NoDocumentError("its answer is not JSON") from exc
 
 
 def _told(exc: aiohttp.ClientError) -> HttpsError:

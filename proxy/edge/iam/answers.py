@@ -17,7 +17,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 from cachetools import TLRUCache
 
 from proxy.core.errors import Refused, Unavailable
-from proxy.edge.iam.breaker import PAUSE, Away, Breaker
+from proxy.edge.iam.breaker import PAUSE, Away, Breaker, Unclear
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ Ask: TypeAlias = Callable[[], Awaitable[_V]]
 """Asks the IAM.
 
 Raises:
-    Away: it gave no answer.
+    Away: it gave no answer, or as `Unclear` none that can be used.
     Refused: it gave one by which the request is refused. It is not remembered.
 """
 
@@ -119,6 +119,7 @@ class Answers(Generic[_V]):
         self._monotonic = monotonic
         self._chance = chance
         self._breaker = Breaker(monotonic)
+        self._unclear = ""
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._turns_of_strangers = asyncio.Semaphore(OF_STRANGERS)
         self._flights: dict[str, asyncio.Task[_Outcome[_V]]] = {}
@@ -154,8 +155,8 @@ class Answers(Generic[_V]):
         return self._in_place_of(outcome, key)
 
     def trouble(self) -> str:
-        """Why the IAM cannot be asked now; empty if all is well."""
-        return self._breaker.reason
+        """Why the IAM cannot be asked now, or did not tell; empty if all is well."""
+        return self._breaker.reason or self._unclear
 
     @property
     def spared(self) -> bool:
@@ -231,6 +232,8 @@ class Answers(Generic[_V]):
                 value = await ask()
         except TimeoutError as exc:
             raise self._note(f"it did not answer within {self._ages.timeout:g} s") from exc
+        except Unclear as exc:
+            raise self._note_unclear(str(exc)) from exc
         except Away as exc:
             raise self._note(str(exc)) from exc
         except Refused:
@@ -238,9 +241,17 @@ class Answers(Generic[_V]):
             raise
         except Exception as exc:
             # No answer of an IAM may end more than the question.
-            raise self._note(f"its answer caused a {type(exc).__name__}") from exc
+            raise self._note_unclear(f"its answer caused a {type(exc).__name__}") from exc
         self._breaker.answered()
+        self._unclear = ""
         return value
+
+    def _note_unclear(self, reason: str) -> Away:
+        """One question has failed, and not the IAM. Anybody may cause it: no line in the log."""
+        self.failed += 1
+        self._breaker.answered()
+        self._unclear = reason
+        return Away(reason)
 
     def _note(self, reason: str) -> Away:
         self.failed += 1

@@ -18,6 +18,14 @@ class Away(Exception):  # noqa: N818 - a state of the IAM, not a fault of ours
     """The IAM gave no answer. The message completes `issuer X: ...` and names no address."""
 
 
+class Unclear(Away):
+    """It gave one that says nothing of what was asked, while another question may fare better.
+
+    Whoever asks can bring that about, by a token that a gateway does not let pass or of
+    which there is too much to say, and must not have everybody else refused.
+    """
+
+
 class Breaker:
     """Counts failures, and says whether the next question is worth asking."""
 

@@ -17,8 +17,16 @@ from typing import Any, Final
 from proxy.core import introspection
 from proxy.core.introspection import Told
 from proxy.edge.iam.answers import Ages, Answers, Room
-from proxy.edge.iam.breaker import Away
-from proxy.https import Answer, Conversation, HttpsError, Line, basic, is_https
+from proxy.edge.iam.breaker import Away, Unclear
+from proxy.https import (
+    Answer,
+    Conversation,
+    HttpsError,
+    Line,
+    NoDocumentError,
+    basic,
+    is_https,
+)
 
 MAX_ANSWER: Final = 64 * 1024
 """The most bytes that an answer may have; it is a token's claims, and little more."""
@@ -26,6 +34,8 @@ MAX_ANSWER: Final = 64 * 1024
 MEMORY: Final = 80 * 1024 * 1024
 """What all remembered answers of an issuer may weigh, in bytes."""
 
+# It has moved or is busy; any other 4xx may be about the token, and of a gateway.
+_ABOUT_ALL: Final = (404, 408, 410, 429)
 _BYTES_PER_CHARACTER = 4
 _BYTES_PER_ENTRY = 512
 _MAX_SECRET = 4096
@@ -102,11 +112,7 @@ class Introspection:
         try:
             async with self._line.conversation() as issuer:
                 endpoint = self._endpoint or await self._discover(issuer)
-                answer = await issuer.post(
-                    endpoint,
-                    {"token": token, "token_type_hint": "access_token"},
-                    {"Authorization": await self._credentials()},
-                )
+                answer = await self._post(issuer, endpoint, token)
             told = _told(answer)
         except HttpsError as exc:
             # It may have moved.
@@ -114,6 +120,14 @@ class Introspection:
             raise Away(str(exc)) from exc
         self._endpoint = endpoint
         return told
+
+    async def _post(self, issuer: Conversation, endpoint: str, token: str) -> Answer:
+        form = {"token": token, "token_type_hint": "access_token"}
+        headers = {"Authorization": await self._credentials()}
+        try:
+            return await issuer.post(endpoint, form, headers)
+        except NoDocumentError as exc:
+            raise Unclear(str(exc)) from exc
 
     async def _discover(self, issuer: Conversation) -> str:
         """Where the issuer is asked, by metadata that is its own (RFC 8414, 2 and 3.3)."""
@@ -139,17 +153,19 @@ class Introspection:
 
 
 def _told(answer: Answer) -> Told | None:
-    if answer.status in {401, 403}:
+    if answer.status == 401:
         raise HttpsError("it does not take the proxy's own client credentials")
     if answer.status != 200:
-        raise HttpsError(f"it answered with HTTP status {answer.status}")
+        reason = f"it answered with HTTP status {answer.status}"
+        about_one = 400 <= answer.status < 500 and answer.status not in _ABOUT_ALL
+        raise Unclear(reason) if about_one else HttpsError(reason)
     size = _size(answer.document)
     if size > MAX_ANSWER:
-        raise HttpsError(f"its answer has more than {MAX_ANSWER} bytes")
+        raise Unclear(f"its answer has more than {MAX_ANSWER} bytes")
     try:
         return introspection.read(answer.document, size)
     except ValueError as exc:
-        raise HttpsError("its answer is not one to introspection") from exc
+        raise Unclear("its answer is not one to introspection") from exc
 
 
 def _size(document: Any) -> int:

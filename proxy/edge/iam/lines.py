@@ -23,7 +23,7 @@ from typing import Final, cast
 import httpx
 from keycloak import KeycloakOpenID
 
-from proxy.edge.iam.breaker import Away
+from proxy.edge.iam.breaker import Away, Unclear
 
 MAX_ANSWER: Final = 4 * 1024 * 1024
 """The most bytes of an answer: some twenty thousand namespaces."""
@@ -172,7 +172,7 @@ class _BoundedStream(httpx.AsyncByteStream):
         async for chunk in self._stream:
             size += len(chunk)
             if size > MAX_ANSWER:
-                raise Away(f"its answer has more than {MAX_ANSWER} bytes")
+                raise Unclear(f"its answer has more than {MAX_ANSWER} bytes")
             yield chunk
 
     async def aclose(self) -> None:

@@ -17,7 +17,7 @@ from keycloak.exceptions import KeycloakError
 from proxy.core.errors import Refused, Unauthenticated, Unavailable
 from proxy.core.policy import RuleSet, permitted
 from proxy.edge.iam.answers import Ages, Answers, Room
-from proxy.edge.iam.breaker import Away
+from proxy.edge.iam.breaker import Away, Unclear
 from proxy.edge.iam.lines import Lines, Realm
 from proxy.ports import Caller
 
@@ -99,16 +99,16 @@ class Permissions:
                 found: Any = await keycloak.a_uma_permissions(token)
             except KeycloakError as exc:
                 if exc.response_code is None:
-                    raise Away(_why(exc)) from None
+                    raise _why(exc) from None
                 return self._without_permissions(exc.response_code, exc.response_body)
             # What the library says of an answer that is none quotes it, so nobody sees it.
             except (TypeError, ValueError, RecursionError):
-                raise Away("its answer is not a list of permissions") from None
+                raise Unclear("its answer is not a list of permissions") from None
         self._odd = ""
         try:
             return RuleSet(permitted.rules(self.issuer, found))
         except ValueError as exc:
-            raise Away("its answer is not a list of permissions") from exc
+            raise Unclear("its answer is not a list of permissions") from exc
 
     def _without_permissions(self, code: int, body: bytes | None) -> _Answer:
         """Read an answer other than of 200.
@@ -155,19 +155,19 @@ def _error(body: bytes | None) -> str:
             return ""
 
 
-def _why(failed: KeycloakError) -> str:
+def _why(failed: KeycloakError) -> Away:
     """The kind of fault; the libraries' own words hold hosts and addresses."""
     for cause in _causes(failed):
         match cause:
             case Away():
-                return str(cause)
+                return cause
             case ssl.SSLCertVerificationError():
-                return "its certificate is not trusted"
+                return Away("its certificate is not trusted")
             case ConnectionError() | TimeoutError():
-                return "it cannot be reached"
+                return Away("it cannot be reached")
             case _:
                 continue
-    return "its answer cannot be had"
+    return Away("its answer cannot be had")
 
 
 def _causes(exc: BaseException) -> Iterator[BaseException]:

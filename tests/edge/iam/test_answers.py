@@ -9,7 +9,7 @@ import pytest
 from proxy.core.errors import Unauthenticated, Unavailable
 from proxy.edge.iam import Ages, Answers, Away
 from proxy.edge.iam.answers import AT_ONCE, Room
-from proxy.edge.iam.breaker import FAILURES, PAUSE
+from proxy.edge.iam.breaker import FAILURES, PAUSE, Unclear
 
 YES, NO = "yes", ""
 AGES = Ages(yes=10, no=2, grace=20, timeout=5)
@@ -206,6 +206,39 @@ async def test_an_iam_that_is_still_away_after_the_pause_gets_another() -> None:
     with pytest.raises(Unavailable):
         await iam.get()
     assert iam.asked == asked
+
+
+@pytest.mark.parametrize("why", [Unclear("it answered with HTTP status 400"), RecursionError()])
+async def test_an_answer_that_says_nothing_is_no_outage(why: Exception) -> None:
+    iam = Iam()
+    iam.says = why
+    for number in range(FAILURES + 1):
+        with pytest.raises(Unavailable):
+            await iam.get(f"odd-{number}")
+    assert iam.answers.trouble() != ""
+    assert (iam.answers.failed, iam.answers.spared) == (FAILURES + 1, False)
+    iam.says = YES
+    assert await iam.get() == YES
+    assert iam.answers.trouble() == ""
+
+
+async def test_an_answer_that_says_nothing_ends_an_outage() -> None:
+    """Whoever sends odd tokens could else be the one who asks after each pause."""
+    iam = Iam()
+    await iam.fails(FAILURES)
+    iam.now += PAUSE
+    iam.says = Unclear("it answered with HTTP status 400")
+    with pytest.raises(Unavailable):
+        await iam.get("odd")
+    iam.says = YES
+    assert await iam.get() == YES
+
+
+async def test_who_was_known_has_the_grace_time_when_an_answer_says_nothing() -> None:
+    iam = Iam()
+    await iam.get()
+    iam.now, iam.says = 111, Unclear("it answered with HTTP status 403")
+    assert await iam.get() == YES
 
 
 async def test_an_answer_that_does_not_come_is_none() -> None:

@@ -14,6 +14,7 @@ from proxy.core.introspection import Told
 from proxy.edge.iam import Ages, Introspected, Introspection
 from proxy.edge.iam.breaker import FAILURES
 from proxy.edge.iam.introspection import MAX_ANSWER
+from proxy.https import MAX_DOCUMENT
 from tests.edge.iam.iams import CLIENT, SECRET, Handler, Iam, basic, running_iam
 
 TOKEN = "aaa.bbb.ccc"
@@ -193,7 +194,7 @@ def saying(**response: Any) -> Handler:
     ("handler", "why"),
     [
         (saying(status=401), "it does not take the proxy's own client credentials"),
-        (saying(status=403), "it does not take the proxy's own client credentials"),
+        (saying(status=403), "it answered with HTTP status 403"),
         (saying(status=404), "it answered with HTTP status 404"),
         (saying(status=500, text="{}"), "it answered with HTTP status 500"),
         (saying(status=201, text='{"active": true}'), "it answered with HTTP status 201"),
@@ -210,6 +211,35 @@ async def test_what_is_no_answer_says_nothing_of_a_token(
 ) -> None:
     iam.handler = handler
     assert why in await begin().why_not()
+
+
+ODD = [
+    saying(status=400, text='{"error": "invalid_request"}'),
+    saying(status=403, text="<html>"),
+    saying(status=413),
+    saying(text="<html>"),
+    saying(text="[]"),
+    saying(text="[" * 100_000),
+    saying(text='{"active": true, "x": "%s"}' % ("x" * MAX_ANSWER)),
+    saying(text='"%s"' % ("x" * MAX_DOCUMENT)),
+]
+
+
+@pytest.mark.parametrize("handler", ODD)
+async def test_an_odd_token_is_refused_and_nobody_else(
+    iam: Iam, begin: Begin, handler: Handler
+) -> None:
+    """A gateway may find it too long, or there be too much to say of it: that is no outage."""
+    asking = begin()
+    iam.handler = handler
+    for number in range(FAILURES + 1):
+        with pytest.raises(Unavailable):
+            await asking.ask(f"odd-{number}")
+    assert asking.introspection.answers.trouble()
+    assert asking.introspection.answers.failed == FAILURES + 1
+    iam.handler = None
+    assert await asking.ask() is not None
+    assert asking.introspection.answers.trouble() == ""
 
 
 async def test_an_issuer_that_moved_is_found_again(iam: Iam, begin: Begin) -> None:

@@ -252,6 +252,17 @@ async def test_what_is_no_answer_is_none(scene: Scene, handler: Handler, why: st
     assert scene.permissions.trouble() == ""
 
 
+@pytest.mark.parametrize("handler", [long, refusing(200, b"[" * 100_000), refusing(200, b"{}")])
+async def test_an_answer_that_is_too_much_is_no_outage(scene: Scene, handler: Handler) -> None:
+    """Whoever is permitted a lot must not have everybody refused."""
+    scene.realm.handler = handler
+    for number in range(FAILURES + 1):
+        with pytest.raises(Unavailable):
+            await scene.namespaces(Caller(make_identity(), f"odd-{number}"))
+    scene.realm.handler = None
+    assert await scene.namespaces() == ("blue-dev",)
+
+
 async def test_what_was_permitted_serves_on_for_the_grace_time(scene: Scene) -> None:
     scene.permissions = scene.asker(Ages(yes=30, no=6, grace=60))
     await scene.namespaces()
