@@ -174,9 +174,8 @@ class Answers(Generic[_V]):
         known = self._known.get(key)
         if known is not None and self._is_true(known, recheck=False):
             return known.value
-        # A crowd is made by whoever sends many tokens, so by itself it gives no grace time.
-        is_away = not isinstance(away, _Crowded) or self.spared
-        if known is None or not known.gives or not is_away:
+        # A crowd is made by whoever sends many tokens, so it gives nobody a grace time.
+        if known is None or not known.gives or isinstance(away, _Crowded):
             raise Unavailable(
                 f"issuer `{self._issuer}` does not answer now", retry_after=math.ceil(PAUSE)
             ) from away
@@ -222,7 +221,8 @@ class Answers(Generic[_V]):
                         await turns.enter_async_context(self._turns_of_strangers)
                     await turns.enter_async_context(self._turns)
             except TimeoutError as exc:
-                raise _Crowded("too many questions wait for it") from exc
+                kind = Away if self.spared else _Crowded
+                raise kind("too many questions wait for it") from exc
             yield
 
     async def _answer(self, ask: Ask[_V]) -> _V:

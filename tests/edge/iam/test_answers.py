@@ -282,37 +282,55 @@ async def test_those_who_are_known_are_asked_about_in_a_crowd_of_strangers() -> 
     await asyncio.gather(*crowd, return_exceptions=True)
 
 
-class Slow(Iam):
-    """An IAM that answers all, and takes a tenth of the time that it has."""
+class Crowd:
+    """Known ones of whom more ask than have their turn at once, before an IAM that answers."""
 
     def __init__(self) -> None:
-        super().__init__(Ages(yes=10, no=2, grace=20, timeout=0.2))
+        self.iam = Iam(Ages(yes=10, no=2, grace=20, timeout=0.05))
+        self._keys = [f"k{n}" for n in range(2 * AT_ONCE)]
+        self._first = asyncio.Event()
 
-    async def crowded(self, *, recheck: bool = False) -> "asyncio.Future[list[Any]]":
-        """Have more ask, of whom good is known, than have their turn in time."""
-        everybody = [f"k{n}" for n in range(15 * AT_ONCE)]
-        for key in everybody:
-            await self.get(key)
-        self.now += 6 if recheck else 11
-        crowd = [self.answers.get(key, self._slowly, recheck=recheck) for key in everybody]
-        waiting = asyncio.gather(*crowd, return_exceptions=True)
-        await asyncio.sleep(0)
-        return waiting
+    async def outlasts(self, seconds: float, *, recheck: bool = False) -> asyncio.Task[str]:
+        """Alice, who asks so long after she was known, and waits behind them to the end."""
+        for key in (*self._keys, "alice"):
+            await self.iam.get(key)
+        self.iam.now += seconds
+        asks = [self._at_last] * AT_ONCE + [hangs] * AT_ONCE
+        self.tasks = [
+            asyncio.create_task(self.iam.answers.get(key, ask, recheck=recheck))
+            for key, ask in zip(self._keys, asks, strict=True)
+        ]
+        alice = asyncio.create_task(self.iam.get(recheck=recheck))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        # From here on those who hang have the turns, and their time ends after hers.
+        self._first.set()
+        return alice
 
-    async def _slowly(self) -> str:
-        await asyncio.sleep(0.02)
+    async def _at_last(self) -> str:
+        await self._first.wait()
         return YES
+
+    async def leaves(self) -> None:
+        await self.iam.answers.close()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
 async def test_a_crowd_gives_nobody_a_grace_time() -> None:
     """Who was disabled could otherwise stay in by sending many tokens at once."""
-    iam = Slow()
-    await iam.get()
-    crowd = await iam.crowded()
+    crowd = Crowd()
+    alice = await crowd.outlasts(11)
     with pytest.raises(Unavailable):
-        await iam.get()
-    assert Unavailable in {type(outcome) for outcome in await crowd}
-    assert (iam.answers.in_grace, iam.answers.trouble()) == (0, "")
+        await alice
+    await crowd.leaves()
+
+
+async def test_what_is_still_true_serves_in_a_crowd() -> None:
+    crowd = Crowd()
+    alice = await crowd.outlasts(6, recheck=True)
+    assert await alice == YES
+    assert crowd.iam.asked == 2 * AT_ONCE + 1
+    await crowd.leaves()
 
 
 async def test_a_crowd_before_an_iam_that_hangs_has_its_grace_time() -> None:
@@ -323,16 +341,6 @@ async def test_a_crowd_before_an_iam_that_hangs_has_its_grace_time() -> None:
     iam.now = 111
     found = await asyncio.gather(*(iam.answers.get(key, hangs) for key in everybody))
     assert found == [YES] * len(everybody)
-
-
-async def test_what_is_still_true_serves_in_a_crowd() -> None:
-    iam = Slow()
-    await iam.get()
-    crowd = await iam.crowded(recheck=True)
-    asked = iam.asked
-    assert await iam.get(recheck=True) == YES
-    assert iam.asked == asked
-    assert set(await crowd) == {YES}
 
 
 async def test_questions_under_way_are_given_up_at_the_end() -> None:

@@ -252,7 +252,7 @@ async def test_what_is_no_answer_is_none(scene: Scene, handler: Handler, why: st
     assert scene.permissions.trouble() == ""
 
 
-@pytest.mark.parametrize("handler", [long, refusing(200, b"[" * 100_000), refusing(200, b"{}")])
+@pytest.mark.parametrize("handler", [long, refusing(200, b"{}")])
 async def test_an_answer_that_is_too_much_is_no_outage(scene: Scene, handler: Handler) -> None:
     """Whoever is permitted a lot must not have everybody refused."""
     scene.realm.handler = handler
