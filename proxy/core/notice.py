@@ -21,6 +21,10 @@ FRESH = 300.0
 """How old a notice may be, in seconds; two minutes is what issuers are told to give one."""
 
 
+# Any other token that a realm signs has one of these, whatever is added to it by mappers.
+_NOT_IN_ACTIONS = frozenset({"iss", "sub", "aud", "typ", "azp", "iat", "exp"})
+
+
 @dataclass(frozen=True, slots=True)
 class SignedNotice:
     """The header and claims of a notice whose signature holds. Made by `edge.jwks` only.
@@ -68,6 +72,8 @@ def read_push(signed: SignedNotice, ours: Collection[str], now: float) -> Revoca
     said = signed.claims
     if _type(signed.header) != "jwt" or "crit" in signed.header:
         raise BadRequest("header `typ` or `crit` is not that of an action")
+    if not _NOT_IN_ACTIONS.isdisjoint(said):
+        raise BadRequest("an action has no claim that says whose or what token it is")
     if said.get("action") not in {"PUSH_NOT_BEFORE", "LOGOUT"}:
         raise BadRequest("claim `action` is none that is served here")
     expires = claims.seconds(said.get("expiration"))

@@ -166,6 +166,13 @@ def test_what_is_not_all_of_a_push_ends_nothing(claims: dict[str, Any], why: str
         read_push(push(**claims), OURS, NOW)
 
 
+@pytest.mark.parametrize("claim", ["iss", "sub", "aud", "typ", "azp", "iat", "exp"])
+def test_a_token_to_which_the_claims_of_a_push_were_added_ends_nothing(claim: str) -> None:
+    """Who may write a client's mappers must not be able to end everybody's tokens by it."""
+    with pytest.raises(BadRequest, match="whose or what token"):
+        read_push(push(**{claim: "hostclaim-proxy"}), OURS, NOW)
+
+
 def test_neither_is_taken_for_the_other() -> None:
     with pytest.raises(BadRequest):
         read_push(logout(), OURS, NOW)
