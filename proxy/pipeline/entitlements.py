@@ -14,7 +14,8 @@ from proxy.core.identity import Identity
 from proxy.core.policy import ClaimGrants, Combine, RuleSet, combined
 from proxy.ports import Caller, Entitlements
 
-_CACHED: Final = 4096
+ROOM: Final = 500_000
+"""How many rules and claims are remembered, of all tokens together: a quarter of a kB each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +46,32 @@ class _Known:
         )
 
 
+def _weight(known: _Known) -> int:
+    """A bound on tokens alone would be none on memory: one may stand for thousands of rules."""
+    claims = sum(map(len, known.identity.claims.values()))
+    return 1 + claims + sum(rules.size() for rules in (*known.parts, known.rules))
+
+
 class CombinedEntitlements:
     """Several sources as one. Implements `Entitlements`.
 
     As long as no source says anything else, a caller gets the very same rules,
-    so that a decision costs what it costs with one source.
+    so that a decision costs what it costs with one source. `room` is how many rules
+    and claims are remembered.
     """
 
-    def __init__(self, how: Combine, sources: Iterable[Source], claims: ClaimGrants) -> None:
+    def __init__(
+        self,
+        how: Combine,
+        sources: Iterable[Source],
+        claims: ClaimGrants,
+        *,
+        room: int = ROOM,
+    ) -> None:
         self._how = how
         self._sources = tuple(sources)
         self._claims = claims
-        self._cache: LRUCache[tuple[str, str, str], _Known] = LRUCache(_CACHED)
+        self._cache: LRUCache[tuple[str, str, str], _Known] = LRUCache(room, getsizeof=_weight)
 
     async def rules(self, caller: Caller, *, recheck: bool = False) -> RuleSet:
         """As the port says; one source that cannot tell is enough for not knowing."""
@@ -72,7 +87,8 @@ class CombinedEntitlements:
         known = self._cache.get(key)
         if known is None or not known.holds(identity, parts):
             known = _Known(identity, parts, self._combine(identity, parts))
-            self._cache[key] = known
+            if _weight(known) <= self._cache.maxsize:
+                self._cache[key] = known
         return known.rules
 
     def subscribe(self, changed: Callable[[], None]) -> None:

@@ -87,6 +87,26 @@ async def test_while_nothing_changes_the_rules_are_the_very_same() -> None:
     assert await combination.rules(make_caller()) is not first
 
 
+def of_groups(number: int, token_id: str) -> Caller:
+    groups = tuple(f"n-{each}" for each in range(number))
+    return make_caller(token_id=token_id, claims={"groups": groups})
+
+
+async def test_what_is_remembered_is_bounded_by_rules_and_claims() -> None:
+    """Else whoever may do a lot, and has many tokens, could fill the memory."""
+    combination = CombinedEntitlements(Combine.ANY, [], CLAIMS, room=50)
+    one, other = of_groups(15, "t-1"), of_groups(15, "t-2")
+    first = await combination.rules(one)
+    assert await combination.rules(one) is first
+    await combination.rules(other)
+    assert await combination.rules(one) is not first
+
+
+async def test_what_is_too_much_to_be_remembered_is_granted_all_the_same() -> None:
+    combination = CombinedEntitlements(Combine.ANY, [], CLAIMS, room=50)
+    assert len(await namespaces(combination, of_groups(100, "t-1"))) == 100
+
+
 async def test_another_token_under_the_same_id_is_another() -> None:
     combination = CombinedEntitlements(Combine.ANY, [Source(FakeEntitlements(BLUE))], CLAIMS)
     await combination.rules(make_caller())

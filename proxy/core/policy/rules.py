@@ -87,6 +87,10 @@ class RuleSet:
         """All of them, as they were given."""
         return iter(self._rules)
 
+    def size(self) -> int:
+        """How many there are: what it takes to remember them."""
+        return len(self._rules)
+
     def granted(self) -> Mapping[str, Sequence[Rule]]:
         """The grants that count, by each name or pattern that they are written for."""
         return self._index[Effect.ALLOW]

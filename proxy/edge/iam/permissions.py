@@ -25,7 +25,7 @@ from proxy.ports import Caller
 _BUSY: Final = (408, 429)
 
 ROOM: Final = 500_000
-"""How many namespaces are remembered: several times what fits into the longest answer."""
+"""How many rules are remembered, a quarter of a kilobyte each: twice the longest answer's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Permissions:
     """What one realm permits its callers. Implements `Entitlements`.
 
     `issuer` is the name that the configuration gives the realm as an issuer;
-    `room` is how many namespaces are remembered, those of all tokens together.
+    `room` is how many rules are remembered, those of all tokens together.
     """
 
     def __init__(
@@ -138,8 +138,8 @@ def _gives(answer: _Answer) -> bool:
 
 
 def _weight(answer: _Answer) -> int:
-    """In namespaces: a bound on tokens alone would be none on memory."""
-    return 1 + len(answer.granted()) if isinstance(answer, RuleSet) else 1
+    """In rules: a bound on tokens alone, or on namespaces, would be none on memory."""
+    return 1 + answer.size() if isinstance(answer, RuleSet) else 1
 
 
 def _error(body: bytes | None) -> str:

@@ -126,3 +126,7 @@ def test_bounds_of_wider_patterns_count_too() -> None:
     rules = RuleSet([bounded("blue-*"), rule("blue-dev"), bounded("*", bounds=Bounds())])
     assert bounds_of(rules) == [UNBOUNDED, FEW, UNBOUNDED]
     assert bounds_of(rules, "red") == [UNBOUNDED]
+
+
+def test_the_size_of_a_set_is_that_of_all_that_was_given() -> None:
+    assert (RuleSet().size(), RuleSet([rule(), rule()]).size()) == (0, 2)
