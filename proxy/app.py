@@ -42,8 +42,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BACK_CHANNEL_BOUNDS = Bounds(idle=15, body=10, stall=10, connections=100)
-"""What a connection of an issuer may cost; its requests are short and few."""
+BACK_CHANNEL_BOUNDS = Bounds(idle=15, body=10, stall=10, connections=100, oldest_goes=True)
+"""What a connection of an issuer may cost; its requests are short and few.
+
+Whoever holds many open must not keep out a notice, which no issuer sends twice.
+"""
 
 REFUSED_SECONDS = 5.0
 """For how long an IAM that says no is not asked again, at most."""

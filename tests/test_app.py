@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from proxy import settings
-from proxy.app import REFUSED_SECONDS, App, StartError
+from proxy.app import BACK_CHANNEL_BOUNDS, REFUSED_SECONDS, App, StartError
 from proxy.edge.iam import Ages
 from proxy.edge.policyfiles import PolicyFiles
 from proxy.pipeline import CombinedEntitlements
@@ -285,6 +285,25 @@ async def test_issuers_have_a_listener_of_their_own_where_one_is_set(around: Sur
     assert addresses.back_channel_port is not None
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", addresses.back_channel_port)
+
+
+async def test_whoever_holds_all_connections_of_issuers_keeps_none_out(
+    around: Surroundings,
+) -> None:
+    app = around.app(backChannel={"address": "127.0.0.1:0"})
+    port = (await app.start()).back_channel_port
+    trust = around.authority.trust
+    held = [
+        await asyncio.open_connection("127.0.0.1", port, ssl=trust)
+        for _ in range(BACK_CHANNEL_BOUNDS.connections)
+    ]
+    async with aiohttp.ClientSession() as session:
+        url = f"https://127.0.0.1:{port}/backchannel-logout"
+        async with session.post(url, data={"logout_token": "a.b.c"}, ssl=trust) as response:
+            assert response.status == 400
+    for _, writer in held:
+        writer.transport.abort()
+    await app.stop()
 
 
 async def test_without_an_address_issuers_have_none(around: Surroundings) -> None:

@@ -273,6 +273,25 @@ async def test_a_head_that_does_not_come_to_its_end_is_given_up(tmp_path: Path) 
         assert await connection.answers() == []
 
 
+async def test_where_the_oldest_goes_those_who_hold_connections_keep_nobody_out(
+    tmp_path: Path,
+) -> None:
+    """Idle or in the middle of a request: a notice of an issuer comes once, and has to get in."""
+    bounds = replace(BOUNDS, connections=2, oldest_goes=True)
+    async with (
+        listening(tmp_path, bounds=bounds) as listener,
+        listener.connect() as busy,
+        listener.connect() as idle,
+    ):
+        await busy.say(post("Content-Length: 2") + b"{")
+        await asked(listener)
+        async with listener.connect() as third, listener.connect() as fourth:
+            for late in (third, fourth):
+                await late.say(request("GET", "/"))
+                assert (await late.answer()).code == 200
+            assert [await held.answers() for held in (busy, idle)] == [[], []]
+
+
 async def test_connections_over_the_bound_are_closed_and_the_others_served(
     tmp_path: Path,
 ) -> None:

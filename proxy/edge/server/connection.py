@@ -34,6 +34,7 @@ class Bounds:
     stall: float = 60.0  # for a client to take what waits for it of its answer
     linger: float = 1.0  # for a refused body that is still being sent, so that the refusal arrives
     connections: int = 10_000
+    oldest_goes: bool = False  # for one too many; else that one does
 
 
 class HttpServer(web.Server):
@@ -92,8 +93,14 @@ class _Connection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if len(self._http.connections) > self._http.bounds.connections:
+        too_many = self._http.connections[: -self._http.bounds.connections]
+        if too_many and not self._http.bounds.oldest_goes:
             self.force_close()
+            return
+        for connection in too_many:
+            if connection.transport is not None:
+                # At once: to close it properly would wait for the other end.
+                connection.transport.abort()
 
     def _make_error_handler(self, err_info: Any) -> Handler:
         """Aiohttp's own would log and echo the offending bytes, which may hold a token."""
