@@ -291,6 +291,13 @@ class EntitlementSettings(_Section):
     claims: tuple[ClaimEntitlements, ...] = ()
     permissions: tuple[PermissionEntitlements, ...] = ()
 
+    @model_validator(mode="after")
+    def _has_what_it_combines(self) -> Self:
+        """Where the IAM was to agree and is not asked, policy files would grant alone."""
+        if self.combine is Combine.ALL and not self.claims and not self.permissions:
+            raise ValueError("`combine: all` needs `claims` or `permissions`")
+        return self
+
 
 class AuditSettings(_Section):
     """Where audit records go: a file, or standard output without one."""
@@ -323,6 +330,13 @@ class Settings(_Section):
     policies: PolicySettings | None = Field(default=None, validate_default=True)
     audit: AuditSettings = AuditSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
+
+    @model_validator(mode="after")
+    def _hears_somebody(self) -> Self:
+        """It would look as if what is ended were heard of."""
+        if self.back_channel is not None and all(i.kind == "kubernetes" for i in self.issuers):
+            raise ValueError("`backChannel` needs an issuer of kind `oidc`: clusters send nothing")
+        return self
 
     @field_validator("entitlements")
     @classmethod

@@ -224,3 +224,11 @@ def test_settings_do_not_change(tmp_path: Path) -> None:
     loaded = load(tmp_path)
     with pytest.raises(ValueError, match="frozen"):
         loaded.server.max_requests = 1  # type: ignore[misc] # it is frozen, as mypy knows
+
+
+def test_a_listener_for_issuers_of_whom_none_sends_anything_is_an_error(tmp_path: Path) -> None:
+    cluster = ISSUER | {"name": "green", "url": "https://green", "kind": "kubernetes"}
+    listener = {"backChannel": {"address": "127.0.0.1:0"}}
+    with pytest.raises(SettingsError, match="`backChannel` needs an issuer of kind `oidc`"):
+        load(tmp_path, {"issuers": [cluster], **listener})
+    assert load(tmp_path, {"issuers": [cluster, ISSUER], **listener}).back_channel is not None

@@ -53,7 +53,7 @@ def test_where_the_iam_grants_policy_files_may_be_left_out(
     assert load(tmp_path, {"policies": None, "entitlements": source}).policies is None
 
 
-@pytest.mark.parametrize("entitlements", [{}, {"combine": "all"}, {"claims": []}])
+@pytest.mark.parametrize("entitlements", [{}, {"combine": "any"}, {"claims": []}])
 def test_one_source_at_least_is_required(tmp_path: Path, entitlements: dict[str, Any]) -> None:
     found = faults(tmp_path, {"policies": None, "entitlements": entitlements})
     assert found == "policies: is required, where `entitlements` grants nothing"
@@ -67,6 +67,7 @@ ONE_PERMISSION = "entitlements.permissions[0]"
     ("changes", "said"),
     [
         ({"combine": "some"}, "entitlements.combine: "),
+        ({"combine": "all"}, "entitlements: `combine: all` needs `claims` or `permissions`"),
         ({"claim": [CLAIM]}, "entitlements.claim: unknown field"),
         ({"claims": [CLAIM | {"patern": "x"}]}, f"{ONE_CLAIM}.patern: unknown field"),
         ({"claims": [{"issuer": "corp", "claim": "g"}]}, f"{ONE_CLAIM}.pattern: is required"),
