@@ -1,5 +1,6 @@
 """What issuers say they have ended: verified by the same keys as their tokens."""
 
+import asyncio
 import logging
 import time
 from collections import Counter
@@ -46,26 +47,35 @@ class SignedNotices:
         self._take(notice.read_logout(signed, issuer.config.ours, self._clock()))
 
     async def push(self, action: str) -> None:
-        """As the port says. It does not say whose it is: its key does."""
+        """As the port says. It does not say whose it is: its key does.
+
+        Of every issuer that has the key: one that is trusted for little might publish
+        that of another, and take what the other has ended for its own.
+        """
         try:
-            issuer, signed = await self._whose(jws.compact(action))
+            token = jws.read_from("", jws.compact(action))
         except Unauthenticated as exc:
             raise BadRequest(exc.message) from exc
-        self._take(notice.read_push(signed, issuer.config.ours, self._clock()))
+        if token.unverified_kid is None:
+            raise BadRequest("header `kid` is missing")
+        asked = [self._push_of(issuer, token) for issuer in self._issuers if _has_sessions(issuer)]
+        # At the same time, so that none waits for the keys of another.
+        outcomes = await asyncio.gather(*asked)
+        if None in outcomes:
+            return
+        away = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
+        raise away[0] if away else BadRequest("the token is signed by no key of an issuer")
 
-    async def _whose(self, text: str) -> tuple[FreshKeys, SignedNotice]:
-        away: Unavailable | None = None
-        for issuer in filter(_has_sessions, self._issuers):
-            token = jws.read_from(issuer.config.rules.url, text)
-            if token.unverified_kid is None:
-                raise BadRequest("header `kid` is missing")
-            try:
-                return issuer, await _signed(token, issuer)
-            except Unauthenticated:
-                continue
-            except Unavailable as exc:
-                away = exc
-        raise away or BadRequest("the token is signed by no key of an issuer")
+    async def _push_of(
+        self, issuer: FreshKeys, token: jws.UnverifiedToken
+    ) -> Unauthenticated | Unavailable | None:
+        """Take an action if it is of this issuer; returns why it is not, or cannot be told."""
+        try:
+            signed = await _signed(token, issuer)
+        except (Unauthenticated, Unavailable) as exc:
+            return exc
+        self._take(notice.read_push(signed, issuer.config.ours, self._clock()))
+        return None
 
     def _take(self, revocation: Revocation) -> None:
         kind = type(revocation).__name__

@@ -1,11 +1,13 @@
 """Whose notices end anything: those that an issuer's own key has signed."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from proxy.core.errors import BadRequest, Unauthenticated, Unavailable
 from proxy.core.identity import ServiceAccountNaming
@@ -71,6 +73,40 @@ async def test_a_push_is_the_issuers_whose_key_signed_it(tmp_path: Path) -> None
         async with fetching(lab.config(), corp.config()) as issuers:
             reading = Reading(issuers)
             await reading.notices.push(push(corp))
+            assert reading.ended == [PUSHED]
+
+
+async def test_who_publishes_the_key_of_another_takes_nothing_from_it(tmp_path: Path) -> None:
+    async with running_issuer(tmp_path, "lab") as lab, running_issuer(tmp_path, "corp") as corp:
+        lab.keys = [SigningKey.generate("k2"), *corp.keys]
+        async with fetching(lab.config(), corp.config()) as issuers:
+            reading = Reading(issuers)
+            await reading.notices.push(push(corp))
+            assert PUSHED in reading.ended
+            await reading.notices.push(push(lab))
+            assert [ended.issuer for ended in reading.ended].count("corp") == 1
+
+
+async def test_an_issuer_that_hangs_holds_up_no_notice_of_another(tmp_path: Path) -> None:
+    async with running_issuer(tmp_path, "lab") as lab, running_issuer(tmp_path, "corp") as corp:
+        lab.keys = [SigningKey.generate("k2")]
+        async with fetching(lab.config(), corp.config()) as issuers:
+            reading = Reading(issuers)
+            await asyncio.gather(*(issuer.current() for issuer in issuers))
+            answered = asyncio.Event()
+
+            async def hangs(_: web.Request) -> web.Response:
+                await answered.wait()
+                return web.Response(status=503)
+
+            lab.handlers["/keys"] = hangs
+            pushing = asyncio.create_task(reading.notices.push(push(corp)))
+            async with asyncio.timeout(5):
+                while not reading.ended:  # noqa: ASYNC110 - the other side of a socket
+                    await asyncio.sleep(0)
+            assert not pushing.done()
+            answered.set()
+            await pushing
             assert reading.ended == [PUSHED]
 
 
