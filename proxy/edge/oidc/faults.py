@@ -19,6 +19,7 @@ _MEANING: Mapping[str, str] = {
     "unauthorized_client": "the client may not log in this way, or not by this secret or key",
     "unsupported_grant_type": "it knows no such way to log in",
 }
+_YEAR = 366 * 24 * 3600
 _ERROR = re.compile(r"[a-z0-9_.-]{1,64}", re.IGNORECASE)
 
 
@@ -73,7 +74,7 @@ def text(document: Mapping[str, Any], member: str, most: int) -> str:
 
 
 def seconds(document: Mapping[str, Any], member: str) -> int:
-    """A member that is a number of seconds above 0.
+    """A member that is a number of seconds above 0; more than a year counts as one.
 
     Raises:
         LoginError: it is missing, or something else.
@@ -81,7 +82,8 @@ def seconds(document: Mapping[str, Any], member: str) -> int:
     value = document.get(member)
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
         raise LoginError(f"its answer has no `{member}` that can be used")
-    return value
+    # An integer of JSON has no bound, a date has: one beyond it could never be told to client-go.
+    return min(value, _YEAR)
 
 
 def _is_plain(value: str) -> bool:

@@ -69,7 +69,7 @@ class Login:
         form = {"grant_type": device.GRANT, "device_code": code.device_code}
         interval = code.interval
         while self.clock() < code.expires_at:
-            await self.pause(interval)
+            await self.pause(min(interval, code.expires_at - self.clock()))
             try:
                 async with self._conversation() as iam:
                     return await self._tokens(iam, endpoints, form)

@@ -109,6 +109,14 @@ async def test_nobody_waits_longer_than_the_code_is_good(iam: Iam, person: Perso
     assert person.left == [7, 2, 0]
 
 
+async def test_no_pause_is_longer_than_the_code_is_good(iam: Iam, person: Person) -> None:
+    iam.codes = [CODE | {"interval": 10**9}]
+    iam.tokens = [pending()]
+    with pytest.raises(RefusedError, match="before the code expired"):
+        await log_in(iam, person)
+    assert person.pauses == [600]
+
+
 @pytest.mark.parametrize(
     "answer",
     [

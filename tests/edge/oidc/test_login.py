@@ -47,6 +47,13 @@ async def test_a_refresh_token_is_kept_where_no_new_one_comes(iam: Iam) -> None:
     assert (await iam.login().refresh("refresh-1")).refresh == "refresh-1"
 
 
+@pytest.mark.parametrize("life", [10**12, 10**400])
+async def test_a_token_for_ever_is_one_for_a_year(iam: Iam, life: int) -> None:
+    iam.tokens = [TOKENS | {"expires_in": life}]
+    tokens = await iam.login(BLUE, clock=lambda: NOW).client_credentials()
+    assert tokens.expires_at == NOW + 366 * 24 * 3600
+
+
 @pytest.mark.parametrize(
     "answer",
     [
