@@ -20,6 +20,9 @@ import aiohttp
 MAX_DOCUMENT = 1024 * 1024
 """The most bytes that an answer may have."""
 
+# The resolver encodes a name first, and aiohttp lets pass what it says of one that is too long.
+_FAULTS = (aiohttp.ClientError, UnicodeError)
+
 
 class HttpsError(Exception):
     """No document was had. The message completes `issuer X: ...` and names no address."""
@@ -70,7 +73,7 @@ async def conversation(
                 yield Conversation(session)
     except TimeoutError as exc:
         raise NoAnswerError(f"it did not answer within {seconds:g} s") from exc
-    except aiohttp.ClientError as exc:
+    except _FAULTS as exc:
         raise _told(exc) from exc
 
 
@@ -99,7 +102,7 @@ class Line:
         kept.users += 1
         try:
             yield Conversation(kept.session)
-        except aiohttp.ClientError as exc:
+        except _FAULTS as exc:
             kept.good_until = 0
             raise _told(exc) from exc
         finally:
@@ -222,7 +225,7 @@ def _document(body: bytes) -> Any:
         raise NoDocumentError("its answer is not JSON") from exc
 
 
-def _told(exc: aiohttp.ClientError) -> HttpsError:
+def _told(exc: aiohttp.ClientError | UnicodeError) -> HttpsError:
     """The kind of fault; aiohttp's own words hold hosts and addresses."""
     match exc:
         case aiohttp.ClientConnectorCertificateError():
@@ -233,5 +236,7 @@ def _told(exc: aiohttp.ClientError) -> HttpsError:
             return NoAnswerError("its name does not resolve")
         case aiohttp.ClientConnectionError():
             return NoAnswerError("it cannot be reached")
+        case UnicodeError():
+            return HttpsError("its name is not one that can be looked up")
         case _:
             return HttpsError("its answer cannot be read")

@@ -54,3 +54,11 @@ async def test_whom_to_trust_is_read_again_after_a_fault(iam: Iam, tmp_path: Pat
 
 async def test_a_line_that_nobody_used_closes(iam: Iam) -> None:
     await Line(iam.ca_file).close()
+
+
+async def test_a_name_that_cannot_be_looked_up_is_told(iam: Iam) -> None:
+    line = Line(iam.ca_file)
+    with pytest.raises(HttpsError, match="its name is not one that can be looked up"):
+        async with line.conversation() as server:
+            await server.fetch("https://iam..example.com/")
+    await line.close()

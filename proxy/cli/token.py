@@ -66,8 +66,8 @@ _MAX_FILE = 64 * 1024
     "--cache-dir",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Where tokens are kept. [default: $XDG_CACHE_HOME/hostclaim-proxy or"
-    " ~/.cache/hostclaim-proxy]",
+    help="Where tokens are kept. [default: $XDG_CACHE_HOME/hostclaim-proxy/tokens or"
+    " ~/.cache/hostclaim-proxy/tokens]",
 )
 def token(  # noqa: PLR0913 - each option is an argument
     *,
@@ -147,7 +147,8 @@ def _pem(ca_file: Path | None, ca_data: str | None) -> str | None:
         raise WrongUseError("give one of --ca-file and --ca-data")
     try:
         pem = base64.b64decode(ca_data, validate=True).decode("ascii")
-        ssl.create_default_context(cadata=pem)
+        # Not `create_default_context`: no certificates at all are the system's to that one.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
     except (ValueError, ssl.SSLError) as exc:
         raise WrongUseError("--ca-data is not certificates in PEM, in Base64") from exc
     return pem
@@ -212,7 +213,9 @@ def _usual_folder() -> Path:
     """Below the user's cache folder (XDG Base Directory Specification)."""
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # A relative one is invalid and has to be ignored, says the specification.
-    return (base if base.is_absolute() else Path.home() / ".cache") / "hostclaim-proxy"
+    caches = base if base.is_absolute() else Path.home() / ".cache"
+    # A folder of its own: others of our name may hold what is no secret, open to all.
+    return caches / "hostclaim-proxy" / "tokens"
 
 
 def _say(text: str) -> None:

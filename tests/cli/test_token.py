@@ -96,7 +96,7 @@ class Plugin:
 
     def spoil(self, account: Account, **changes: Any) -> None:
         """Change what the cache holds for an account."""
-        file = self.folder / "cache" / "hostclaim-proxy" / f"{account.digest}.json"
+        file = self.folder / "cache" / "hostclaim-proxy" / "tokens" / f"{account.digest}.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
@@ -248,6 +248,7 @@ async def test_an_issuer_that_is_away_is_told(plugin: Plugin) -> None:
         (("--device-code", "--issuer-url", "http://iam"), {}, "https://"),
         (("--device-code", "--cache-dir", "/"), {}, "chmod 700"),
         (("--device-code", "--ca-file", "missing"), {}, "does not exist"),
+        (("--device-code", "--ca-data", ""), {}, "not certificates in PEM, in Base64"),
         (("--device-code", "--ca-data", "%"), {}, "not certificates in PEM, in Base64"),
         (("--device-code", "--ca-data", "bm9uZQ=="), {}, "not certificates in PEM, in Base64"),
         (("--client-secret", "s3cret"), {}, "No such option"),
@@ -274,7 +275,15 @@ async def test_a_cache_folder_that_is_relative_is_not_used(plugin: Plugin) -> No
     home = plugin.folder / "home"
     home.mkdir()
     await plugin.run(*plugin.blue, XDG_CACHE_HOME="relative", HOME=str(home))
-    assert len(list((home / ".cache" / "hostclaim-proxy").glob("*.json"))) == 1
+    assert len(list((home / ".cache" / "hostclaim-proxy" / "tokens").glob("*.json"))) == 1
+
+
+async def test_what_else_lies_in_the_cache_of_this_name_may_be_for_all_to_read(
+    plugin: Plugin,
+) -> None:
+    (plugin.folder / "cache" / "hostclaim-proxy").mkdir(parents=True, mode=0o755)
+    run = await plugin.run(*plugin.blue)
+    assert (run.code, run.err) == (0, "")
 
 
 async def test_a_token_of_before_is_shown_without_loading_what_talks_to_a_network(

@@ -176,6 +176,13 @@ async def test_an_iam_that_is_down_is_told_without_its_address(iam: Iam) -> None
         await login.client_credentials()
 
 
+@pytest.mark.parametrize("host", ["iam..example.com", f"{'a' * 64}.example.com"])
+async def test_an_endpoint_whose_name_cannot_be_looked_up_is_told(iam: Iam, host: str) -> None:
+    iam.issuer.metadata |= {"token_endpoint": f"https://{host}/token"}
+    with pytest.raises(LoginError, match="its name is not one that can be looked up"):
+        await iam.login(BLUE).client_credentials()
+
+
 async def test_a_certificate_of_another_authority_is_told_no_secret(
     iam: Iam, tmp_path: Path
 ) -> None:
