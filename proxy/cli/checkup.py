@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import click
-import yaml
 
+from proxy.cli import yamltext
 from proxy.core.checkup import Checkup, Problem, render, text
 from proxy.edge import checkup
 
@@ -45,7 +45,7 @@ def report(found: Checkup, output: str, *, err: bool = False) -> None:
         case "json":
             shown = json.dumps(render(found), indent=2) + "\n"
         case "yaml":
-            shown = yaml.safe_dump(render(found), sort_keys=False)
+            shown = yamltext.dump(render(found))
         case _:
             shown = text(found)
     click.echo(shown, nl=False, err=err)

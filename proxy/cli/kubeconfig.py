@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import yaml
 
+from proxy.cli import yamltext
 from proxy.cli.checkup import check, report
 from proxy.core.kubeconfig import (
     COMMAND,
@@ -153,7 +153,7 @@ def _make(wanted: _Wanted) -> None:
     except ValueError as exc:
         raise click.UsageError(str(exc)) from exc
     document = render(config)
-    content: str = yaml.safe_dump(document, sort_keys=False)
+    content = yamltext.dump(document)
     _warn(login)
     if wanted.output is None:
         click.echo(content, nl=False)

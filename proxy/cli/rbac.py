@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
+from proxy.cli import yamltext
 from proxy.core import rights
 from proxy.core.attributes import is_name, is_namespace
 from proxy.core.policy import PolicySet
@@ -109,5 +109,4 @@ def _rendered(printed: Iterable[dict[str, Any]], output: str) -> str:
     if output == "json":
         whole = {"apiVersion": "v1", "kind": "List", "items": list(printed)}
         return json.dumps(whole, indent=2) + "\n"
-    text: str = yaml.safe_dump_all(printed, explicit_start=True, sort_keys=False)
-    return text
+    return yamltext.dump(*printed, explicit_start=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
+from proxy.cli import yamltext
 from proxy.cli.tenant.realm import Realm, text
 from proxy.core import kubeconfig
 from proxy.core.kubeconfig import ExecLogin, Kubeconfig
@@ -74,13 +74,12 @@ def hand_out(printed: Mapping[str, Sequence[dict[str, Any]]], out: Path | None) 
     """Documents as files of their names, or one after the other."""
     if out is None:
         every = [document for documents in printed.values() for document in documents]
-        click.echo(yaml.safe_dump_all(every, explicit_start=True, sort_keys=False), nl=False)
+        click.echo(yamltext.dump(*every, explicit_start=True), nl=False)
         return
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, documents in printed.items():
-            text = yaml.safe_dump_all(documents, sort_keys=False)
-            privatefile.write(out / name, text, replace=True)
+            privatefile.write(out / name, yamltext.dump(*documents), replace=True)
             click.echo(f"wrote {out / name}", err=True)
     except OSError as exc:
         raise click.ClickException(f"cannot write to `{out}`: {exc.strerror}") from exc
@@ -91,4 +90,4 @@ def show(value: Any, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(value, indent=2))
     else:
-        click.echo(yaml.safe_dump(value, sort_keys=False), nl=False)
+        click.echo(yamltext.dump(value), nl=False)
