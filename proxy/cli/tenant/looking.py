@@ -7,6 +7,7 @@ import click
 
 from proxy.cli.tenant import options, printing
 from proxy.cli.tenant.realm import Realm, failing
+from proxy.core.terminal import printable
 from proxy.edge.keycloakadmin import Found
 
 
@@ -18,7 +19,7 @@ def list_tenants(realm: Realm, /, output: str) -> None:
     """List the tenants."""
     found, broken = realm.tenants(printing.hand(dry_run=True)).all()
     for fault in broken:
-        click.echo(f"hostclaim-proxy: {fault}", err=True)
+        click.echo(printable(f"hostclaim-proxy: {fault}"), err=True)
     if output == "text":
         click.echo(_table([_HEAD, *(_row(each) for each in found)]), nl=False)
     else:
@@ -51,7 +52,7 @@ def _table(rows: Sequence[tuple[str, ...]]) -> str:
         "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def _shown(found: Found) -> dict[str, Any]:

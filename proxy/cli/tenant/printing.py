@@ -14,6 +14,7 @@ from proxy.cli.tenant.realm import Realm, text
 from proxy.core import kubeconfig
 from proxy.core.kubeconfig import ExecLogin, Kubeconfig
 from proxy.core.tenant import Tenant
+from proxy.core.terminal import printable
 from proxy.edge import privatefile
 from proxy.edge.keycloakadmin import Hand
 
@@ -58,8 +59,8 @@ class Way:
 def hand(*, dry_run: bool) -> Hand:
     """What is done goes to standard error as it is done; what would be is the answer itself."""
     if dry_run:
-        return Hand(lambda what: click.echo(f"would {what}"), dry_run=True)
-    return Hand(lambda what: click.echo(f"{what} ...", err=True), dry_run=False)
+        return Hand(lambda what: click.echo(printable(f"would {what}")), dry_run=True)
+    return Hand(lambda what: click.echo(printable(f"{what} ..."), err=True), dry_run=False)
 
 
 def conclude(hand: Hand, what: str, *, dry_run: bool) -> None:

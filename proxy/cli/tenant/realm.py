@@ -9,6 +9,7 @@ from typing import Final, ParamSpec, TypeVar
 
 import click
 
+from proxy.core.terminal import printable
 from proxy.edge.keycloakadmin import Access, AdminError, Hand, Options, Tenants, connect
 
 VARIABLE: Final = "HOSTCLAIM_PROXY_ADMIN_CLIENT_SECRET"
@@ -84,6 +85,7 @@ def failing(command: Callable[_P, _R]) -> Callable[_P, _R]:
         try:
             return command(*args, **kwargs)
         except AdminError as exc:
-            raise click.ClickException(str(exc)) from exc
+            # Names of clients and groups are in it, as somebody else chose them.
+            raise click.ClickException(printable(str(exc))) from exc
 
     return guarded

@@ -3,6 +3,7 @@
 from typing import Any
 
 from proxy.core.checkup.findings import Checkup
+from proxy.core.terminal import printable
 
 
 def render(checkup: Checkup) -> dict[str, Any]:
@@ -46,14 +47,9 @@ def text(checkup: Checkup) -> str:
     ]
     if rows:
         lines += ["", *_table([("NAMESPACE", "RESOURCE", "VERBS"), *rows])]
-    return "".join(f"{_printable(line)}\n" for line in lines)
+    return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def _table(rows: list[tuple[str, str, str]]) -> list[str]:
     first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
     return [f"{row[0]:<{first}}  {row[1]:<{second}}  {row[2]}" for row in rows]
-
-
-def _printable(line: str) -> str:
-    """A server's words must not be commands to a terminal."""
-    return "".join(character if character.isprintable() else "?" for character in line)
