@@ -117,9 +117,15 @@ def _renamed(manifest: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _is_group(path: str) -> bool:
-    """Whether Keycloak would show a group by this path: names with slashes before them."""
+    """Whether Keycloak would show this group, and no other, by this path: `/` before each name."""
     head, *names = path.split("/")
-    return not head and bool(names) and all(name and name == name.strip() for name in names)
+    return not head and bool(names) and all(_is_group_name(name) for name in names)
+
+
+def _is_group_name(name: str) -> bool:
+    # Dots would be taken out of a URL. Keycloak writes a slash within a name as `~/`.
+    fits = name == name.strip() and name not in {"", ".", ".."} and not name.endswith("~")
+    return fits and name.isprintable()
 
 
 class _Nowhere:

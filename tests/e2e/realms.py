@@ -58,8 +58,9 @@ class Realm:
             "audience": RESOURCE_SERVER,
             "response_mode": "permissions",
         }
-        _, found = self.post("token", form, token)
-        return {each["rsname"]: set(each["scopes"]) for each in found}
+        code, found = self.post("token", form, token)
+        # Who is permitted nothing is refused.
+        return {each["rsname"]: set(each["scopes"]) for each in found} if code == 200 else {}
 
     def client(self, client_id: str) -> Any:
         """A client as the admin API shows it."""

@@ -108,12 +108,12 @@ def test_what_somebody_has_changed_is_put_right(admin: Admin) -> None:
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(admin: Admin) -> None:
     planned = admin.add("planned", "--dry-run", "--group=/a/b/planned")
     assert planned.stdout.splitlines() == [
-        "would create client `hostclaim-planned`",
-        "would create mapper `audience`",
-        "would create mapper `groups`",
         "would create group `/a`",
         "would create group `/a/b`",
         "would create group `/a/b/planned`",
+        "would create client `hostclaim-planned`",
+        "would create mapper `audience`",
+        "would create mapper `groups`",
         "would put the service account in group `/a/b/planned`",
         "7 changes, none made",
     ]
@@ -185,6 +185,87 @@ def test_a_group_with_people_in_it_stays_and_they_are_named(world: World, admin:
     assert admin.realm.has_group("/tenants/peopled")
 
 
+def test_a_group_that_was_there_before_stays_and_its_people_are_named(
+    world: World, admin: Admin
+) -> None:
+    admin.add("found", "--group=/tenants/red")
+    iam = revoking.admin(world.iam)
+    world.run(iam.move("alice", "/tenants/blue", "/tenants/red"))
+    removed = admin.run("remove", "found", "--yes")
+    world.run(iam.move("alice", "/tenants/blue"))
+    assert "group `/tenants/red` stays, and with it its members" in removed.stderr
+    assert "alice" in removed.stderr
+    assert admin.realm.has_group("/tenants/red")
+
+
+def test_a_group_with_another_tenants_below_it_stays(admin: Admin) -> None:
+    admin.add("above")
+    admin.add("below", "--group=/tenants/above/below")
+    removed = admin.run("remove", "above", "--yes")
+    assert removed.returncode == 0, removed.stderr
+    assert "group `/tenants/above` stays, for the groups below it: /tenants/above/below" in (
+        removed.stderr
+    )
+    assert admin.realm.has_group("/tenants/above/below")
+
+
+def test_the_group_of_another_tenant_is_not_joined(admin: Admin) -> None:
+    admin.add("mine")
+    refused = admin.add("other", "--group=/tenants/mine")
+    assert refused.returncode == 1
+    assert "group `/tenants/mine` is of tenant `mine`: choose another" in refused.stderr
+    assert "other" not in admin.tenants()
+
+
+@pytest.mark.parametrize("end", ["?x", "#x", "%20"])
+def test_a_group_is_found_by_all_of_its_path(admin: Admin, end: str) -> None:
+    admin.add("whole")
+    planned = admin.add("part", f"--group=/tenants/whole{end}", "--dry-run")
+    assert f"would create group `/tenants/whole{end}`" in planned.stdout
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ("--by=group", "--by=client", "is entitled by group `/tenants/moved`"),
+        ("--by=group", "--group=/tenants/elsewhere", "is entitled by group `/tenants/moved`"),
+        ("--by=permissions", "--by=client", "has permissions at client `hostclaim-proxy`"),
+    ],
+)
+def test_what_entitled_a_tenant_before_is_not_forgotten(
+    admin: Admin, before: str, after: str, why: str
+) -> None:
+    admin.add("moved", before)
+    refused = admin.add("moved", after)
+    admin.run("remove", "moved", "--yes")
+    assert refused.returncode == 1
+    assert f"{why}: remove it first" in refused.stderr
+
+
+def test_a_client_that_calls_itself_a_tenants_is_not_taken_for_it(admin: Admin) -> None:
+    admin.add("claimed")
+    mark = {"hostclaim-proxy.tenant": "claimed"}
+    impostor = {"clientId": "an-impostor\x1b[2J", "attributes": mark, "enabled": True}
+    admin.realm.admin("POST", "/clients", impostor)
+    told = [
+        admin.run("rotate", "claimed", f"--proxy-url={SERVER}"),
+        admin.run("remove", "claimed", "--yes"),
+        admin.run("list"),
+    ]
+    [made] = [
+        client
+        for client in admin.realm.admin("GET", "/clients")[1]
+        if client["clientId"] == impostor["clientId"]
+    ]
+    admin.realm.admin("DELETE", f"/clients/{made['id']}")
+    assert [each.returncode for each in told] == [1, 1, 0]
+    for each in told:
+        assert "an-impostor?[2J" in each.stderr
+        assert "\x1b" not in each.stdout + each.stderr
+    assert "take the attribute `hostclaim-proxy.tenant` from those" in told[1].stderr
+    assert "claimed" in admin.tenants()
+
+
 def test_nothing_is_removed_unasked(admin: Admin) -> None:
     admin.add("kept")
     assert admin.run("remove", "kept").returncode == 1
@@ -204,6 +285,44 @@ def test_permissions_entitle_without_a_policy(admin: Admin) -> None:
         "pink-dev": {"hostclaims:read"},
         "pink-prod": {"hostclaims:read"},
     }
+
+
+def test_permissions_that_somebody_has_changed_are_put_right(admin: Admin) -> None:
+    """Two ways at once: another client is let in, and on another namespace."""
+    wanted = ("drifting", "--by=permissions")
+    secret = secret_in(documents(admin.add(*wanted).stdout)["Config"])
+    intruder = secret_in(documents(admin.add("intruder", "--by=client").stdout)["Config"])
+    server = f"/clients/{admin.realm.client('hostclaim-proxy')['id']}/authz/resource-server"
+    intruders = admin.realm.client("hostclaim-intruder")["id"]
+    _, other = admin.realm.admin("POST", f"{server}/resource", {"name": "not-drifting"})
+    policy = {"name": "x", "type": "client", "logic": "POSITIVE", "clients": [intruders]}
+    _, policy = admin.realm.admin("POST", f"{server}/policy/client", policy)
+    [permission] = [
+        each
+        for each in admin.realm.admin("GET", f"{server}/permission?max=-1")[1]
+        if each["name"] == "hostclaim-proxy tenant drifting in drifting-dev"
+    ]
+    _, scopes = admin.realm.admin("GET", f"{server}/policy/{permission['id']}/scopes")
+    changed = permission | {
+        "resources": [other["_id"]],
+        "policies": [policy["id"]],
+        "scopes": [scope["id"] for scope in scopes],
+    }
+    admin.realm.admin("PUT", f"{server}/permission/scope/{permission['id']}", changed)
+
+    mended = admin.add(*wanted)
+    assert "set policies, resources of permission" in mended.stderr
+    assert admin.add(*wanted).stderr == "tenant `drifting` is as wanted, 0 changes made\n"
+    token = admin.realm.token("hostclaim-drifting", secret)
+    assert [*admin.realm.permissions(token)] == ["drifting-dev"]
+    assert not admin.realm.permissions(admin.realm.token("hostclaim-intruder", intruder))
+
+
+def test_a_tenant_whose_client_was_deleted_is_let_in_anew(admin: Admin) -> None:
+    admin.add("anew", "--by=permissions")
+    admin.realm.admin("DELETE", f"/clients/{admin.realm.client('hostclaim-anew')['id']}")
+    secret = secret_in(documents(admin.add("anew", "--by=permissions").stdout)["Config"])
+    assert "anew-dev" in admin.realm.permissions(admin.realm.token("hostclaim-anew", secret))
 
 
 def test_two_tenants_of_a_namespace_do_not_shut_each_other_out(admin: Admin) -> None:

@@ -6,7 +6,8 @@ import click
 
 from proxy.cli.tenant import options, printing
 from proxy.cli.tenant.realm import Realm, failing
-from proxy.edge.keycloakadmin import Options
+from proxy.core.terminal import printable
+from proxy.edge.keycloakadmin import Staying
 
 
 @click.command()
@@ -44,11 +45,10 @@ def rotate(
 @click.command()
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@options.RESOURCE_SERVER
 @options.DRY_RUN
 @click.pass_obj
 @failing
-def remove(realm: Realm, /, name: str, resource_server: str, *, yes: bool, dry_run: bool) -> None:
+def remove(realm: Realm, /, name: str, *, yes: bool, dry_run: bool) -> None:
     """End a tenant: its client, with its sessions, and what entitles it.
 
     Where the proxy asks the IAM (`verify: both`), what is open ends within the time
@@ -56,15 +56,23 @@ def remove(realm: Realm, /, name: str, resource_server: str, *, yes: bool, dry_r
     policy document and the RoleBindings as well.
     """
     hand = printing.hand(dry_run=dry_run)
-    tenants = realm.tenants(hand, Options(resource_server=resource_server))
+    tenants = realm.tenants(hand)
     found = tenants.find(name)
     if not yes and not dry_run:
         click.confirm(f"End tenant `{name}`?", abort=True, err=True)
     staying = tenants.remove(found)
     printing.conclude(hand, f"tenant `{name}` is no more", dry_run=dry_run)
-    if staying:
-        click.echo(
-            f"group `{found.tenant.group}` stays, and with it its members, whom the policy lets in:"
-            f" {', '.join(staying)}",
-            err=True,
-        )
+    if staying is not None:
+        click.echo(printable(_why(found.tenant.group, staying)), err=True)
+
+
+def _why(group: str, staying: Staying) -> str:
+    """Why a group stays, those first who could still get in."""
+    match staying:
+        case Staying(members=members) if members:
+            why = f"and with it its members, whom the policy lets in: {', '.join(members)}"
+        case Staying(below=below) if below:
+            why = f"for the groups below it: {', '.join(below)}"
+        case _:
+            why = "as it was there before the tenant"
+    return f"group `{group}` stays, {why}"

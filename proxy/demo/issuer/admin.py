@@ -4,6 +4,7 @@ Objects are kept as they come, under an id; what they mean for tokens and
 permissions is told to `grants` and `permissions`.
 """
 
+import json
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -66,6 +67,7 @@ class Admin:
             ("PUT", "/users/{id}/groups/{part}", self._join),
             ("GET", "/group-by-path/{path:.+}", self._get_group),
             ("POST", "/groups", self._create_group),
+            ("GET", "/groups/{id}/children", self._list_below),
             ("POST", "/groups/{id}/children", self._create_group),
             ("GET", "/groups/{id}/members", self._list_members),
             ("DELETE", "/groups/{id}", self._delete_group),
@@ -75,7 +77,8 @@ class Admin:
             ("POST", f"{server}/{{kind:policy}}/client", self._create_at_server),
             ("POST", f"{server}/{{kind:permission}}/scope", self._create_at_server),
             ("PUT", f"{server}/permission/scope/{{part}}", self._update_permission),
-            ("GET", f"{server}/policy/{{part}}/scopes", self._list_scopes),
+            ("GET", f"{server}/policy/{{part}}/{{kind:scopes|resources}}", self._list_of_policy),
+            ("GET", f"{server}/policy/{{part}}/associatedPolicies", self._list_policies_of),
             ("DELETE", f"{server}/policy/{{part}}", self._delete_policy),
         ):
             root = f"/admin/realms/{self.realm.name}"
@@ -125,6 +128,10 @@ class Admin:
         del self._clients[client["id"]]
         self._members = {member for member in self._members if member[0] != client["id"]}
         self.grants.dismiss(client["clientId"])
+        for policy in self._authorization["policy"].values():
+            if client["id"] in policy.get("clients", ()):
+                policy["clients"].remove(client["id"])
+        self._permit()
         return web.Response(status=204)
 
     async def _get_secret(self, request: web.Request) -> web.Response:
@@ -180,6 +187,11 @@ class Admin:
         key = self._keep(self._groups, {**made, "path": f"{above}/{made['name']}"})
         return _created(request, key)
 
+    async def _list_below(self, request: web.Request) -> web.Response:
+        above = _found(self._groups, request)["path"]
+        found = [g for g in self._groups.values() if g["path"] == f"{above}/{g['name']}"]
+        return web.json_response(found)
+
     async def _list_members(self, request: web.Request) -> web.Response:
         group = _found(self._groups, request)
         accounts = [_account(self._clients[u]) for u, g in self._members if g == group["id"]]
@@ -208,9 +220,9 @@ class Admin:
 
     async def _list_of_server(self, request: web.Request) -> web.Response:
         kind = request.match_info["kind"]
-        if kind != "permission":
-            return web.json_response(list(self._authorization[kind].values()))
-        return web.json_response(self._scope_permissions())
+        if kind == "permission":
+            return web.json_response(self._scope_permissions())
+        return web.json_response([_listed(kept) for kept in self._authorization[kind].values()])
 
     async def _create_at_server(self, request: web.Request) -> web.Response:
         kind = request.match_info["kind"].replace("permission", "policy")
@@ -225,12 +237,25 @@ class Admin:
         self._permit()
         return web.Response(status=201)
 
-    async def _list_scopes(self, request: web.Request) -> web.Response:
-        scopes = self._authorization["scope"]
-        return web.json_response([scopes[key] for key in self._policy(request)["scopes"]])
+    async def _list_of_policy(self, request: web.Request) -> web.Response:
+        kinds = request.match_info["kind"]
+        kept = self._authorization[kinds.removesuffix("s")]
+        return web.json_response([kept[key] for key in self._policy(request)[kinds]])
+
+    async def _list_policies_of(self, request: web.Request) -> web.Response:
+        kept = self._authorization["policy"]
+        found = [kept[key] for key in self._policy(request)["policies"] if key in kept]
+        return web.json_response(found)
 
     async def _delete_policy(self, request: web.Request) -> web.Response:
-        del self._authorization["policy"][self._policy(request)["id"]]
+        kept = self._authorization["policy"]
+        gone = self._policy(request)["id"]
+        del kept[gone]
+        for permission in self._scope_permissions():
+            if gone in permission["policies"]:
+                permission["policies"].remove(gone)
+                if not permission["policies"]:
+                    del kept[permission["id"]]
         self._permit()
         return web.Response(status=204)
 
@@ -279,6 +304,13 @@ def _found(objects: _Objects, request: web.Request) -> Object:
     if found is None:
         raise _NotFoundError
     return found
+
+
+def _listed(kept: Object) -> Object:
+    """As it stands in a list, where Keycloak has the clients of a policy as text."""
+    return (
+        kept | {"config": {"clients": json.dumps(kept["clients"])}} if "clients" in kept else kept
+    )
 
 
 def _account(client: Object) -> Object:

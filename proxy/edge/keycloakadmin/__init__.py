@@ -8,6 +8,6 @@ it once.
 """
 
 from proxy.edge.keycloakadmin.connection import Access, AdminError, Hand, connect
-from proxy.edge.keycloakadmin.tenants import Found, Options, Tenants
+from proxy.edge.keycloakadmin.tenants import Found, Options, Staying, Tenants
 
-__all__ = ["Access", "AdminError", "Found", "Hand", "Options", "Tenants", "connect"]
+__all__ = ["Access", "AdminError", "Found", "Hand", "Options", "Staying", "Tenants", "connect"]

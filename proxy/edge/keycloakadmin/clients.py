@@ -24,26 +24,41 @@ def every(admin: KeycloakAdmin) -> Iterator[Representation]:
     return (client for client in clients if MARK in client.get("attributes", {}))
 
 
-def put(admin: KeycloakAdmin, hand: Hand, tenant: Tenant, own: Representation) -> str | None:
-    """Have the client be as wanted. Returns its id, None if it is still to be made.
-
-    `own` are the attributes besides the mark.
+def find(admin: KeycloakAdmin, tenant: Tenant) -> Representation | None:
+    """The tenant's client, if there is one.
 
     Raises:
         AdminError: another client has that id, or Keycloak refused.
     """
-    wanted = _wanted(tenant, own)
     with doing(f"look for client `{tenant.client_id}`"):
         found = admin.get_client_id(tenant.client_id)
-        current = admin.get_client(found) if found else None
-    if current is None:
-        return hand.change(
-            f"create client `{tenant.client_id}`", lambda: admin.create_client(wanted)
-        )
-    if current.get("attributes", {}).get(MARK) != tenant.name:
+        current = dict(admin.get_client(found)) if found else None
+    if current is not None and current.get("attributes", {}).get(MARK) != tenant.name:
         raise AdminError(
             f"client `{tenant.client_id}` is there and not of tenant `{tenant.name}`:"
             " choose another with --client-id"
+        )
+    return current
+
+
+def put(
+    admin: KeycloakAdmin,
+    hand: Hand,
+    tenant: Tenant,
+    own: Representation,
+    current: Representation | None,
+) -> str | None:
+    """Have the client be as wanted. Returns its id, None if it is still to be made.
+
+    `own` are the attributes besides the mark, `current` is what was found.
+
+    Raises:
+        AdminError: Keycloak refused.
+    """
+    wanted = _wanted(tenant, own)
+    if current is None:
+        return hand.change(
+            f"create client `{tenant.client_id}`", lambda: admin.create_client(wanted)
         )
     if different := sorted(_differences(current, wanted)):
         merged = current | wanted | {"attributes": current["attributes"] | wanted["attributes"]}

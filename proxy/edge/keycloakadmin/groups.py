@@ -1,17 +1,20 @@
 """A tenant's group: made along its path, with the service account in it."""
 
+from urllib.parse import quote
+
 from keycloak import KeycloakAdmin
 from keycloak.exceptions import KeycloakGetError
 
 from proxy.edge.keycloakadmin.clients import MARK, Representation
-from proxy.edge.keycloakadmin.connection import Hand, doing
+from proxy.edge.keycloakadmin.connection import AdminError, Hand, doing
 
 
 def find(admin: KeycloakAdmin, path: str) -> Representation | None:
     """The group of a path."""
     with doing(f"look for group `{path}`"):
         try:
-            return dict(admin.get_group_by_path(path))
+            # The library puts it into a URL as it is, where `?` and `#` would end it.
+            return dict(admin.get_group_by_path(quote(path)))
         except KeycloakGetError as exc:
             if exc.response_code == 404:
                 return None
@@ -19,7 +22,11 @@ def find(admin: KeycloakAdmin, path: str) -> Representation | None:
 
 
 def put(admin: KeycloakAdmin, hand: Hand, path: str, tenant: str) -> str | None:
-    """Have the group and those above it be there. Returns its id, None if still to be made."""
+    """Have the group and those above it be there. Returns its id, None if still to be made.
+
+    Raises:
+        AdminError: it is another tenant's, or Keycloak refused.
+    """
     parent: str | None = None
     at = ""
     names = path.removeprefix("/").split("/")
@@ -31,6 +38,7 @@ def put(admin: KeycloakAdmin, hand: Hand, path: str, tenant: str) -> str | None:
             parent = _create(admin, hand, at, {"name": name} | own, parent)
         else:
             parent = str(found["id"])
+            _check_owner(found, path, tenant)
     return parent
 
 
@@ -49,6 +57,29 @@ def join(
             admin.get_client_service_account_user(str(client))["id"], str(group)
         ),
     )
+
+
+def is_own(group: Representation, tenant: str) -> bool:
+    """Whether a group was made for the tenant."""
+    return _owners(group) == [tenant]
+
+
+def below(admin: KeycloakAdmin, group: Representation) -> list[str]:
+    """The paths of the groups right below one, which would go with it."""
+    with doing(f"list the groups below `{group['path']}`"):
+        return [child["path"] for child in admin.get_group_children(group["id"])]
+
+
+def _check_owner(found: Representation, path: str, tenant: str) -> None:
+    owners = _owners(found)
+    # Who is in the group of another tenant is let in by the policy of that one.
+    if found["path"] == path and owners not in ([], [tenant]):
+        named = " ".join(owners)
+        raise AdminError(f"group `{path}` is of tenant `{named}`: choose another with --group")
+
+
+def _owners(group: Representation) -> list[str]:
+    return [*group.get("attributes", {}).get(MARK, [])]
 
 
 def _create(

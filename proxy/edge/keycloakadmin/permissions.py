@@ -4,9 +4,12 @@ Resources of the proxy's own client are named by namespace; a permission gives a
 tenant's client scopes on one. Other tenants of the namespace have others beside it.
 """
 
+import json
+from collections.abc import Iterator
 from typing import Any, Final
 
 from keycloak import KeycloakAdmin
+from keycloak.exceptions import KeycloakGetError
 
 from proxy.core.policy import ROLES, Role, permitted
 from proxy.core.tenant import Tenant
@@ -26,25 +29,40 @@ _PERMISSION: Final = "hostclaim-proxy tenant {} in {}"
 class Permissions:
     """The Authorization Services of one client, the resource server."""
 
-    def __init__(self, admin: KeycloakAdmin, hand: Hand, server: str) -> None:
-        """Find the resource server by its client id.
-
-        Raises:
-            AdminError: it is none, or decides in a way that would not do.
-        """
+    def __init__(
+        self, admin: KeycloakAdmin, hand: Hand, server: str, settings: Representation
+    ) -> None:
+        """`server` is the resource server's id, `settings` are those of its authorization."""
         self._admin = admin
         self._hand = hand
-        with doing(f"look for client `{server}`"):
-            found = admin.get_client_id(server)
-        if found is None:
-            raise AdminError(f"there is no client `{server}`: name one with --resource-server")
-        self._id = found
+        self._id = server
+        self._settings = settings
+
+    @classmethod
+    def find(cls, admin: KeycloakAdmin, hand: Hand, server: str) -> "Permissions | None":
+        """Those of a client, by its client id; None if it has none, or is not there."""
         with doing(f"read the authorization settings of client `{server}`"):
-            settings = admin.get_client_authz_settings(found)
-        if settings.get("decisionStrategy") != "AFFIRMATIVE":
+            found = admin.get_client_id(server)
+            if found is None:
+                return None
+            try:
+                return cls(admin, hand, found, admin.get_client_authz_settings(found))
+            except KeycloakGetError as exc:
+                if exc.response_code == 404:
+                    return None
+                raise
+
+    def check(self) -> None:
+        """See that permissions mean there what they have to.
+
+        Raises:
+            AdminError: they do not.
+        """
+        if self._settings.get("decisionStrategy") != "AFFIRMATIVE":
             # With UNANIMOUS, two tenants of a namespace would shut each other out.
             raise AdminError(
-                f"client `{server}`: set its authorization's decision strategy to Affirmative"
+                f"client `{self._settings.get('clientId')}`: set its authorization's decision"
+                " strategy to Affirmative"
             )
 
     def put(self, tenant: Tenant, client: str | None) -> None:
@@ -68,7 +86,7 @@ class Permissions:
                 "scopes": scopes,
                 "policies": [policy],
             }
-            self._put_permission(payload, present.get(name), set(SCOPES[tenant.role]))
+            self._put_permission(payload, present.get(name))
 
     def remove(self, tenant: str) -> None:
         """Take the tenant's permissions away; namespaces stay, for those of others."""
@@ -104,7 +122,10 @@ class Permissions:
     def _put_policy(self, tenant: str, client: str | None) -> str | None:
         name = _POLICY.format(tenant)
         if policy := self._policies().get(name):
-            return str(policy["id"])
+            if _lets_in_alone(policy, client):
+                return str(policy["id"])
+            # The library cannot change one. Until there is another, nobody is let in by it.
+            self._delete(name, policy)
         payload = {"name": name, "type": "client", "logic": "POSITIVE", "clients": [client]}
         made = self._hand.change(
             f"create policy `{name}`",
@@ -112,25 +133,40 @@ class Permissions:
         )
         return made["id"] if made else None
 
-    def _put_permission(
-        self, payload: dict[str, Any], present: Representation | None, scopes: set[str]
-    ) -> None:
+    def _put_permission(self, payload: dict[str, Any], present: Representation | None) -> None:
         name = payload["name"]
+        if present is not None and present["type"] != payload["type"]:
+            self._delete(name, present)
+            present = None
         if present is None:
             self._hand.change(
                 f"create permission `{name}`",
                 lambda: self._admin.create_client_authz_scope_permission(payload, self._id),
             )
             return
-        with doing(f"read permission `{name}`"):
-            had = self._admin.get_client_authz_policy_scopes(self._id, present["id"])
-        if {scope["name"] for scope in had} != scopes:
+        if different := sorted(self._differences(payload, present)):
             self._hand.change(
-                f"set the scopes of permission `{name}`",
+                f"set {', '.join(different)} of permission `{name}`",
                 lambda: self._admin.update_client_authz_scope_permission(
                     payload | {"id": present["id"]}, self._id, present["id"]
                 ),
             )
+
+    def _differences(self, wanted: dict[str, Any], present: Representation) -> Iterator[str]:
+        """The fields in which a permission is not as wanted."""
+        admin, place = self._admin, (self._id, present["id"])
+        with doing(f"read permission `{wanted['name']}`"):
+            scopes = admin.get_client_authz_policy_scopes(*place)
+            resources = admin.get_client_authz_policy_resources(*place)
+            policies = admin.get_client_authz_permission_associated_policies(*place)
+        found = present | {
+            "scopes": {scope["id"] for scope in scopes},
+            "resources": {resource["_id"] for resource in resources},
+            "policies": {policy["id"] for policy in policies},
+        }
+        for field, value in wanted.items():
+            if found.get(field) != (set(value) if isinstance(value, list) else value):
+                yield field
 
     def _delete(self, name: str, policy: Representation) -> None:
         self._hand.change(
@@ -153,3 +189,13 @@ class Permissions:
         with doing("list the policies"):
             policies = self._admin.get_client_authz_policies(self._id)
         return {policy["name"]: policy for policy in policies}
+
+
+def _lets_in_alone(policy: Representation, client: str | None) -> bool:
+    """Whether a policy holds for a client, by id, and for nobody else."""
+    clients = policy.get("config", {}).get("clients")
+    return (policy["type"], policy["logic"], clients) == (
+        "client",
+        "POSITIVE",
+        json.dumps([client]),
+    )
