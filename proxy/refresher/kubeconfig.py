@@ -78,7 +78,7 @@ def _parse(text: str) -> MappingNode:
     if _DIRECTIVE.search(text):
         raise RefreshError("the kubeconfig has a directive: leave it out")
     try:
-        _check_depth(text)
+        _check_events(text)
         root = yaml.compose(text, CSafeLoader)
         if not isinstance(root, MappingNode):
             raise RefreshError("the kubeconfig must be a mapping")
@@ -91,8 +91,8 @@ def _parse(text: str) -> MappingNode:
     return root
 
 
-def _check_depth(text: str) -> None:
-    """Whoever writes a Secret must not have us stand still over it."""
+def _check_events(text: str) -> None:
+    """Whoever writes a Secret must not have us stand still over it, or read it in our own way."""
     deep = 0
     for event in yaml.parse(text, Loader=CSafeLoader):
         if isinstance(event, CollectionStartEvent):
@@ -101,6 +101,9 @@ def _check_depth(text: str) -> None:
             deep -= 1
         if deep > _DEEPEST:
             raise RefreshError(f"the kubeconfig has more than {_DEEPEST} levels")
+        # `!!binary` is text to a client that reads it, and other text to us.
+        if getattr(event, "tag", None) is not None:
+            raise RefreshError("the kubeconfig has a tag: leave it out")
 
 
 def _check_tree(root: Node) -> None:
@@ -129,11 +132,27 @@ def _places(root: MappingNode, context: str | None) -> tuple[MappingNode, str]:
     chosen = _entry(root, "contexts", name, "context")
     cluster = _entry(root, "clusters", _text(chosen, "cluster"), "cluster")
     user = _entry(root, "users", _text(chosen, "user"), "user")
+    _check_others(root, chosen)
     _check_cluster(cluster)
     for other in _OTHER_LOGINS:
         if _child(user, other) is not None:
             raise RefreshError(f"`user.{other}` is there and is used before a token: leave it out")
     return user, _text(cluster, "server")
+
+
+def _check_others(root: MappingNode, chosen: MappingNode) -> None:
+    """Else the token could be sent elsewhere, by a context that we were not asked about."""
+    for item in _items(root, "contexts"):
+        context = _child(item, "context")
+        if (
+            isinstance(context, MappingNode)
+            and _text(context, "user") == _text(chosen, "user")
+            and _text(context, "cluster") != _text(chosen, "cluster")
+        ):
+            named = quoted(_text(item, "name"))
+            raise RefreshError(
+                f"context {named} has the same user for another cluster: give it one of its own"
+            )
 
 
 def _check_cluster(cluster: MappingNode) -> None:
@@ -148,13 +167,7 @@ def _check_cluster(cluster: MappingNode) -> None:
 
 def _entry(root: MappingNode, plural: str, name: str, kind: str) -> MappingNode:
     """The mapping of that name in one of the lists of a kubeconfig."""
-    listed = _child(root, plural)
-    items = listed.value if isinstance(listed, SequenceNode) else []
-    found = [
-        _child(item, kind)
-        for item in items
-        if isinstance(item, MappingNode) and _text(item, "name") == name
-    ]
+    found = [_child(item, kind) for item in _items(root, plural) if _text(item, "name") == name]
     # Client-go refuses a list with a name twice.
     if len(found) != 1:
         raise RefreshError(f"`{plural}` must have {quoted(name)} once, not {len(found)} times")
@@ -162,6 +175,12 @@ def _entry(root: MappingNode, plural: str, name: str, kind: str) -> MappingNode:
     if not isinstance(node, MappingNode):
         raise RefreshError(f"`{kind}` of {quoted(name)} in `{plural}` must be a mapping")
     return node
+
+
+def _items(root: MappingNode, plural: str) -> list[MappingNode]:
+    listed = _child(root, plural)
+    items = listed.value if isinstance(listed, SequenceNode) else []
+    return [item for item in items if isinstance(item, MappingNode)]
 
 
 def _child(node: MappingNode, name: str) -> Node | None:

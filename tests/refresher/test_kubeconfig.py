@@ -155,6 +155,9 @@ def test_what_no_header_can_hold_is_never_put_in(token: str) -> None:
         (WRITTEN.replace("- name: red\n  user", "- name: blue\n  user"), "not 2 times"),
         (WRITTEN.replace("kind: Config", "kind: Config\nkind: Config"), "a key twice"),
         (WRITTEN.replace("preferences: {}", "? [a]\n: b"), "one that is no text"),
+        (variant("  user: !!map {}\n"), "has a tag"),
+        (variant("  user: {token: ! old}\n"), "has a tag"),
+        (WRITTEN.replace("cluster: bmh", "cluster: !!binary Ym1o"), "has a tag"),
         (variant("  user: &u {token: old}\n") + "more: *u\n", "has an alias"),
         (variant("  user: &u [*u]\n"), "has an alias"),
         (
@@ -177,8 +180,6 @@ def test_what_is_no_kubeconfig_is_refused(written: str, told: str) -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        variant("  user: !!map {}\n"),
-        variant("  user: !!map {client-key-data: QQ==}\n"),
         variant("  user: &u {client-key-data: QQ==}\n"),
         variant("  user: &u\n    client-key-data: QQ==\n"),
         WRITTEN.replace("- name: red\n  context", "- other: red\n  context"),
@@ -208,6 +209,27 @@ def test_where_nothing_can_be_put_in_nothing_is(written: str) -> None:
 def test_a_token_that_would_go_astray_or_unused_is_not_put_in(written: str, field: str) -> None:
     with pytest.raises(RefreshError, match=f"`{field}`"):
         read(written, None)
+
+
+def two_ways(cluster: str, **of: str) -> str:
+    """A kubeconfig with another context, `there`, that leads the user of `blue` to a cluster."""
+    there = {"name": "there", "context": {"cluster": cluster, "user": "blue", **of}}
+    return yaml.safe_dump(
+        tree(
+            contexts=[*tree()["contexts"], there],
+            clusters=[*tree()["clusters"], {"name": "evil", "cluster": {"server": "https://evil"}}],
+        )
+    )
+
+
+@pytest.mark.parametrize("cluster", ["evil", "missing"])
+def test_a_token_that_another_context_would_send_elsewhere_is_not_put_in(cluster: str) -> None:
+    with pytest.raises(RefreshError, match="context `there` has the same user for another cluster"):
+        read(two_ways(cluster), None)
+
+
+def test_another_context_may_lead_the_same_user_to_another_namespace() -> None:
+    assert read(two_ways("bmh", namespace="blue-prod"), None).token == "old"
 
 
 def test_a_client_certificate_may_stand_beside_the_token() -> None:
