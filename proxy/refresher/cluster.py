@@ -28,6 +28,9 @@ WATCH_SECONDS: Final = 300
 ANSWER_SECONDS: Final = 10
 """How long the apiserver has for anything but a watch."""
 
+PAGE: Final = 10
+"""Secrets in one answer to a list. Each may have a mebibyte, and whoever can make some many."""
+
 _SELECTOR: Final = f"{LABEL}=true"
 
 
@@ -48,7 +51,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The labelled Secrets of a namespace at one moment."""
+    """Some of the labelled Secrets of a namespace, and the moment at which it has them all."""
 
     version: str
     items: tuple[Mapping[str, Any], ...]
@@ -100,16 +103,23 @@ class Cluster:
         # Its types know of no answers as they came, though its code does.
         self._core: Any = CoreV1Api(client)
 
-    async def labelled(self, namespace: str) -> Listing:
-        """List the Secrets of a namespace that ask for fresh tokens."""
-        asked = self._core.list_namespaced_secret(
-            namespace,
-            label_selector=_SELECTOR,
-            _preload_content=False,
-            _request_timeout=ANSWER_SECONDS,
-        )
-        found = await _answer(asked, f"list the Secrets of `{namespace}`")
-        return Listing(found["metadata"]["resourceVersion"], tuple(found["items"] or ()))
+    async def labelled(self, namespace: str) -> AsyncGenerator[Listing, None]:
+        """List the Secrets of a namespace that ask for fresh tokens, a few at a time."""
+        more: dict[str, Any] = {}
+        while True:
+            asked = self._core.list_namespaced_secret(
+                namespace,
+                label_selector=_SELECTOR,
+                limit=PAGE,
+                **more,
+                _preload_content=False,
+                _request_timeout=ANSWER_SECONDS,
+            )
+            found = await _answer(asked, f"list the Secrets of `{namespace}`")
+            yield Listing(found["metadata"]["resourceVersion"], tuple(found["items"] or ()))
+            if not found["metadata"].get("continue"):
+                return
+            more = {"_continue": found["metadata"]["continue"]}
 
     async def changes(self, namespace: str, version: str) -> AsyncGenerator[Change, None]:
         """Follow them from a version on, until the apiserver ends it."""

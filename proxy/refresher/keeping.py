@@ -4,12 +4,15 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
+from hashlib import sha256
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from proxy.refresher import order
 from proxy.refresher.clock import Clock
 from proxy.refresher.cluster import ApiError, Change, Listing
 from proxy.refresher.errors import RefreshError
+from proxy.refresher.order import Order
 from proxy.refresher.renewal import Office, Standing
 from proxy.refresher.schedule import pause
 
@@ -30,8 +33,8 @@ Outcome: TypeAlias = Literal["renewed", "fresh", "failed"]
 class Collection(Protocol):
     """The labelled Secrets. Both raise `ApiError`."""
 
-    async def labelled(self, namespace: str) -> Listing:
-        """List those of a namespace."""
+    def labelled(self, namespace: str) -> AsyncGenerator[Listing, None]:
+        """List those of a namespace, a few at a time and all as of one version."""
         ...
 
     def changes(self, namespace: str, version: str) -> AsyncGenerator[Change, None]:
@@ -72,7 +75,7 @@ class Keeper:
     def tell(self, secret: Mapping[str, Any]) -> None:
         """Tell what the Secret is now; of our own notes in it, nothing changes."""
         try:
-            asked: object = order.read(secret)
+            asked: object = _known_by_digest(order.read(secret))
         except RefreshError as exc:
             asked = str(exc)
         if asked != self._asked:
@@ -167,11 +170,10 @@ class Keeping:
         failures = 0
         while True:
             try:
-                listing = await self._collection.labelled(namespace)
-                self._replace(namespace, listing, office)
+                version = await self._list(namespace, office)
                 self.troubles[namespace] = ""
                 failures = 0
-                changes = self._collection.changes(namespace, listing.version)
+                changes = self._collection.changes(namespace, version)
                 async with aclosing(changes):
                     async for change in changes:
                         self._apply(namespace, change, office)
@@ -185,12 +187,19 @@ class Keeping:
                 # Even a watch that ended as it should is not begun again in the same instant.
                 await self._clock.sleep(_WATCH_PAUSE_SECONDS)
 
-    def _replace(self, namespace: str, listing: Listing, office: Office) -> None:
-        there = {secret["metadata"]["name"] for secret in listing.items}
+    async def _list(self, namespace: str, office: Office) -> str:
+        """Keep all that are there, and no others; returns the version to follow them from."""
+        there: set[str] = set()
+        version = ""
+        async with aclosing(self._collection.labelled(namespace)) as listings:
+            async for listing in listings:
+                version = listing.version
+                for secret in listing.items:
+                    there.add(secret["metadata"]["name"])
+                    self._keep(namespace, secret, office)
         for name in self._kept[namespace].keys() - there:
             self._drop(namespace, name)
-        for secret in listing.items:
-            self._keep(namespace, secret, office)
+        return version
 
     def _apply(self, namespace: str, change: Change, office: Office) -> None:
         if change.gone:
@@ -212,3 +221,8 @@ class Keeping:
             task.cancel()
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
+
+
+def _known_by_digest(asked: Order) -> Order:
+    """The same, to be compared and not to be used: whole Secrets of others are not held on to."""
+    return replace(asked, kubeconfig=sha256(asked.kubeconfig.encode()).hexdigest())

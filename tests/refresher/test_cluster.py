@@ -19,7 +19,15 @@ from proxy.demo.access import ClusterAccess
 from proxy.demo.cluster import EmbeddedCluster
 from proxy.demo.provision import Admin
 from proxy.refresher import order
-from proxy.refresher.cluster import ApiError, Cluster, ClusterLease, ConfigError, connect
+from proxy.refresher.cluster import (
+    PAGE,
+    ApiError,
+    Cluster,
+    ClusterLease,
+    ConfigError,
+    Listing,
+    connect,
+)
 from proxy.refresher.election import LeaseError
 from tests.refresher.worlds import kubeconfig, ordered
 
@@ -70,17 +78,31 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     await cluster.stop()
 
 
+async def pages(world: World) -> list[Listing]:
+    return [listing async for listing in world.cluster.labelled("blue")]
+
+
 async def test_only_labelled_secrets_are_listed(world: World) -> None:
     await world.create(ordered("one"))
     unlabelled = ordered("two")
     del unlabelled["metadata"]["labels"]
     await world.create(unlabelled)
-    listing = await world.cluster.labelled("blue")
+    [listing] = await pages(world)
     assert [secret["metadata"]["name"] for secret in listing.items] == ["one"]
 
 
+async def test_no_answer_holds_more_than_a_few_secrets(world: World) -> None:
+    names = [f"s{number:02}" for number in range(2 * PAGE + 1)]
+    for name in names:
+        await world.create(ordered(name))
+    listings = await pages(world)
+    assert [len(listing.items) for listing in listings] == [PAGE, PAGE, 1]
+    assert [s["metadata"]["name"] for listing in listings for s in listing.items] == names
+    assert len({listing.version for listing in listings}) == 1
+
+
 async def test_what_comes_changes_and_goes_is_followed(world: World) -> None:
-    listing = await world.cluster.labelled("blue")
+    [listing] = await pages(world)
     async with aclosing(world.cluster.changes("blue", listing.version)) as changes:
         await world.create(ordered("one"))
         came = await anext(changes)
@@ -98,7 +120,7 @@ async def test_a_watch_that_cannot_begin_says_so(world: World) -> None:
 
 
 async def test_a_large_secret_comes_through_a_watch(world: World) -> None:
-    listing = await world.cluster.labelled("blue")
+    [listing] = await pages(world)
     large = ordered("one")
     large["data"]["other"] = base64.b64encode(b"x" * 700_000).decode()
     async with aclosing(world.cluster.changes("blue", listing.version)) as changes:
@@ -160,7 +182,7 @@ async def test_no_secret_is_logged_at_any_level(
     encoded = base64.b64encode(kubeconfig("s3cret").encode()).decode()
     with caplog.at_level(logging.DEBUG):
         assert (await world.cluster.secret("blue", "one"))["data"]["value"] == encoded
-        await world.cluster.labelled("blue")
+        await pages(world)
     assert encoded not in caplog.text
     assert world.access.admin_token not in caplog.text
 

@@ -196,11 +196,12 @@ class FakeCollection:
         self.watches: dict[str, asyncio.Queue[Change | ApiError | None]] = {}
         self.lists = 0
 
-    async def labelled(self, namespace: str) -> Listing:
+    async def labelled(self, namespace: str) -> AsyncGenerator[Listing, None]:
         self.lists += 1
         if namespace in self.faults:
             raise self.faults[namespace]
-        return Listing("1", tuple(self.there[namespace]))
+        for secret in self.there[namespace]:
+            yield Listing("1", (secret,))
 
     async def changes(self, namespace: str, _: str) -> AsyncGenerator[Change, None]:
         queue: asyncio.Queue[Change | ApiError | None] = asyncio.Queue()
