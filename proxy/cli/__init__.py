@@ -35,10 +35,11 @@ def main() -> None:
     """Let tenants lease Metal3 hosts in a cluster that is not theirs, and nothing else.
 
     \b
-    See it work on this machine:   hostclaim-proxy demo --dir demo
-    Run it for your tenants:       hostclaim-proxy serve --config proxy.yaml
+    See it work on this machine:    hostclaim-proxy demo --dir demo
+    Run it for your tenants:        hostclaim-proxy serve --config proxy.yaml
     Print the rights it needs:      hostclaim-proxy rbac --policies policies
     Make a tenant's way in:         hostclaim-proxy kubeconfig --server https://...
+    Prove that it works:            hostclaim-proxy kubeconfig check FILE
     Let a tenant in, at Keycloak:   hostclaim-proxy tenant --help
     Be kubectl's credential plugin: hostclaim-proxy token --help
     Keep tokens in Secrets fresh:   hostclaim-proxy refresh --help

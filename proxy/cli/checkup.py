@@ -30,8 +30,9 @@ from proxy.edge import checkup
 def check(file: Path, context: str | None, output: str) -> None:
     """Prove that a kubeconfig works, the one that KUBECONFIG names if no FILE is given.
 
-    It is used as a client would: the proxy is reached and its certificate verified, it says who
-    you are, and what you may do in the namespace of the context and in your others.
+    It is used as a client would: the token is had, for which a credential plugin that it names
+    is run, as kubectl would run it; the proxy is reached and its certificate verified; it says
+    who you are, and what you may do in the namespace of the context and in your others.
 
     Exit codes: 0 if it is usable, 1 if not, and the step that fails says why; 2 for wrong options.
     Usable means that HostClaims can at least be read where the context leads.

@@ -1,6 +1,7 @@
 """`hostclaim-proxy demo`: the whole story on one machine."""
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -60,6 +61,8 @@ async def _demo(directory: Path, assets: Path | None, *, tour: bool) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
+    if not tour:
+        _tell_of_policies()
     click.echo(f"starting a {'real' if assets else 'small'} cluster, an issuer and the proxy ...")
     async with running(directory, assets):
         click.echo(f"ready: kubeconfigs, settings and policies are in {directory}")
@@ -69,6 +72,12 @@ async def _demo(directory: Path, assets: Path | None, *, tour: bool) -> int:
         await told.wait()
         click.echo("stopping")
     return 0
+
+
+def _tell_of_policies() -> None:
+    """Whoever edits one sees what became of it, good or bad."""
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("proxy.edge.policyfiles").setLevel(logging.INFO)
 
 
 def _worth_typing(directory: Path) -> str:

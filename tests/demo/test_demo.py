@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.e2e.world import eventually
+
 COMMAND = Path(sys.executable).parent / "hostclaim-proxy"
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "KUBEBUILDER_ASSETS"}
 REFUSED = ("get hostclaims -n red", "get secrets -n pool-a")
@@ -20,13 +22,15 @@ REFUSED = ("get hostclaims -n red", "get secrets -n pool-a")
 @contextmanager
 def running(directory: Path) -> Iterator[tuple["subprocess.Popen[str]", list[str]]]:
     """The demo, and the commands that it proposes once it is ready."""
-    process = subprocess.Popen(
-        [COMMAND, "demo", "--dir", "demo"],
-        cwd=directory,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    with (directory / "log").open("a") as log:
+        process = subprocess.Popen(
+            [COMMAND, "demo", "--dir", "demo"],
+            cwd=directory,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
     try:
         assert process.stdout is not None
         said = []
@@ -82,6 +86,27 @@ def test_the_files_are_those_that_the_help_names(tmp_path: Path) -> None:
     tenants = {f"{name}.kubeconfig" for name in ("blue", "red", "auditor", "admin")}
     assert found >= tenants | {"proxy.yaml", "policies", "audit.jsonl", "hostclaim.yaml"}
     assert kubeconfig["contexts"][0]["context"]["namespace"] == "blue-dev"
+
+
+def test_whoever_breaks_a_policy_and_mends_it_is_told(tmp_path: Path) -> None:
+    policy = tmp_path / "demo" / "policies" / "blue.yaml"
+
+    def says(*told: str) -> bool:
+        log = (tmp_path / "log").read_text()
+        return all(text in log for text in told)
+
+    with running(tmp_path):
+        good = policy.read_text()
+        policy.write_text(good.replace("editor", "owner"))
+        told = (
+            "the last good set stays in force",
+            "blue.yaml:11:11: spec.allow[0].role",
+            "`owner`",
+        )
+        eventually(lambda: says(*told), "the mistake to be told")
+        (tmp_path / "log").write_text("")
+        policy.write_text(good)
+        eventually(lambda: says("policies mended"), "it to be good again")
 
 
 def test_what_serves_tenants_loads_no_demo() -> None:

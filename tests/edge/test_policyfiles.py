@@ -474,7 +474,10 @@ async def test_a_broken_reload_is_remembered_until_it_is_mended(folder: Path) ->
     assert changes.count == 1
 
 
-async def test_going_back_to_what_is_in_force_clears_the_error(folder: Path) -> None:
+async def test_going_back_to_what_is_in_force_clears_the_error(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     files = PolicyFiles([folder])
     changes = Changes(files)
     (folder / "blue.yaml").write_text("{")
@@ -483,6 +486,8 @@ async def test_going_back_to_what_is_in_force_clears_the_error(folder: Path) -> 
     await settle(files)
     assert files.status.error is None
     assert changes.count == 0
+    told = [record.getMessage().partition(":")[0] for record in caplog.records]
+    assert told == ["policies not loaded, the last good set stays in force", "policies mended"]
 
 
 async def test_what_could_not_be_read_is_tried_again(folder: Path) -> None:

@@ -115,6 +115,8 @@ class PolicyFiles:
         # What could not be read is tried again: the file may not be what changes.
         self._seen = None if contents.problems else contents.fingerprint
         if contents.files == self._status.files and not contents.problems:
+            if self._status.error is not None:
+                _log.info("policies mended: the set that stayed in force is that of the files")
             self._status = replace(self._status, error=None, failed_at=None)
             return
         try:
