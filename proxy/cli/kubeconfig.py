@@ -26,6 +26,7 @@ from proxy.core.kubeconfig import (
     render,
 )
 from proxy.edge import checkup, privatefile
+from proxy.https import is_https
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -174,8 +175,8 @@ def _login(wanted: _Wanted) -> Login:
         return StaticTokenLogin(_read(wanted.embed_token))
     if not wanted.issuer_url or not wanted.client_id:
         raise click.UsageError("--issuer-url and --client-id are needed, both or none")
-    if not wanted.issuer_url.startswith("https://"):
-        raise click.UsageError("--issuer-url must begin with https://")
+    if not is_https(wanted.issuer_url):
+        raise click.UsageError("--issuer-url must be https://HOST, with no password in it")
     if len(_proofs(by_issuer)) > 1:
         raise click.UsageError(f"give one of {', '.join(_proofs(by_issuer))}")
     return ExecLogin(("token", *by_issuer), command=wanted.plugin)

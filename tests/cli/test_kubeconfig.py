@@ -144,7 +144,8 @@ def test_a_token_may_come_from_standard_input() -> None:
         ((*NEEDED, *FILE_WAY, "--scope", "a"), "give one way in"),
         ((*NEEDED, *OIDC[:2]), "--issuer-url and --client-id are needed"),
         ((*NEEDED, "--device-code"), "--issuer-url and --client-id are needed"),
-        ((*NEEDED, *OIDC[2:], "--issuer-url", "http://iam"), "must begin with https://"),
+        ((*NEEDED, *OIDC[2:], "--issuer-url", "http://iam"), "must be https://HOST"),
+        ((*NEEDED, *OIDC[2:], "--issuer-url", "https://a:b@iam"), "with no password in it"),
         (
             (*NEEDED, *OIDC, "--device-code", "--private-key-file", "k"),
             "give one of --private-key-file, --device-code",

@@ -31,6 +31,8 @@ def run(*arguments: str, url: str = URL, secret: str = "s3cret") -> Result:
     ("arguments", "why"),
     [
         (("--issuer-url=http://iam/realms/a", *ADD), "must be `https://HOST/realms/REALM`"),
+        (("--issuer-url=https://a:b@iam/realms/a", *ADD), "must be `https://HOST/realms/REALM`"),
+        (("--issuer-url=https://iam/realms/a?b", *ADD), "must be `https://HOST/realms/REALM`"),
         (("--issuer-url=https://iam.example.com", *ADD), "must be `https://HOST/realms/REALM`"),
         (("--ca-file=missing", *ADD), "`missing` cannot be read"),
         (("--admin-client-secret-file=missing", *ADD), "`missing` cannot be read"),

@@ -32,6 +32,9 @@ def locate(document: Any, context: str | None = None) -> Place:
     server = cluster.get("server")
     if not isinstance(server, str) or not server.startswith("https://"):
         raise _unfit("`server` must be an https:// address")
+    if "@" in server:
+        # It is shown, and the proxy knows nobody by a password.
+        raise _unfit("`server` must be an https:// address without a user and a password")
     if cluster.get("insecure-skip-tls-verify"):
         # Whoever answers would be shown the token.
         raise _unfit("insecure-skip-tls-verify trusts anybody: give the proxy's CA instead")

@@ -1,19 +1,23 @@
 """The admin API of one realm: who logs in there, and what its refusals mean."""
 
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
 
 import requests
 from keycloak import KeycloakAdmin, KeycloakOpenIDConnection
 from keycloak.exceptions import KeycloakConnectionError, KeycloakError
 
+from proxy.https import is_https
+
 TIMEOUT: Final = 30
 """Seconds for one request."""
+
+_REALM: Final = re.compile(r"[^/?#]+")
 
 _T = TypeVar("_T")
 
@@ -39,8 +43,8 @@ class Access:
     ca_file: Path | None = None
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.issuer_url)
-        if parts.scheme != "https" or not parts.hostname or not self.realm:
+        # It goes into the tenant's kubeconfig, and a password in it would, too.
+        if not is_https(self.issuer_url) or not _REALM.fullmatch(self.realm):
             raise ValueError("the issuer's URL must be `https://HOST/realms/REALM`")
 
     @property

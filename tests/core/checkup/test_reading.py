@@ -85,6 +85,7 @@ def test_of_several_ways_in_the_one_that_client_go_takes_is_taken(
         (changed("context", cluster=["blue"]), "it has no cluster"),
         (changed("context", namespace=1), "namespace of the context is not text"),
         (changed("cluster", server=None), "`server` must be an https:// address"),
+        (changed("cluster", server=f"https://a:{SECRET}@proxy"), "without a user and a password"),
         (changed("cluster", server="http://proxy"), "`server` must be an https:// address"),
         (changed("cluster", **{"insecure-skip-tls-verify": True}), "trusts anybody"),
         (changed("user", tokenFile=None), "has no exec, tokenFile or token"),
