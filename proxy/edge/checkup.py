@@ -212,6 +212,11 @@ async def _from_plugin(login: ExecLogin, folder: Path, patience: Patience) -> st
     except OSError as exc:
         message = f"the plugin `{login.command}` cannot be run: {exc.strerror}: install it"
         raise Problem(Step.CREDENTIALS, message) from exc
+    except ValueError as exc:
+        message = (
+            f"`exec` of `{login.command}` holds what no program can be given, such as a zero byte"
+        )
+        raise Problem(Step.CREDENTIALS, message) from exc
     seconds = patience.person if interactive else patience.plugin
     try:
         async with asyncio.timeout(seconds):
@@ -291,7 +296,7 @@ def _why(exc: Exception) -> str:
         case aiohttp.ClientConnectorDNSError():
             return f"the name `{exc.host}` does not resolve: see `server`, and your DNS"
         case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
-            return "the HTTP proxy that HTTPS_PROXY names does not lead there: see NO_PROXY"
+            return "its HTTP proxy does not lead there: see `proxy-url`, HTTPS_PROXY and NO_PROXY"
         case aiohttp.ClientSSLError():
             return "what listens there does not speak TLS: see the port of `server`"
         case aiohttp.ClientConnectorError() if exc.os_error.errno == errno.ECONNREFUSED:

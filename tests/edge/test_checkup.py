@@ -214,6 +214,21 @@ async def test_a_plugin_that_does_not_end_is_ended(served: Served, tmp_path: Pat
         os.kill(int(await asyncio.to_thread(pid.read_text)), 0)
 
 
+@pytest.mark.parametrize(
+    "login",
+    [
+        ExecLogin((), {}, "a\x00b"),
+        ExecLogin(("a\x00b",), {}, "true"),
+        ExecLogin((), {"a=b": "c"}, "true"),
+        ExecLogin((), {"a": "b\x00"}, "true"),
+    ],
+)
+async def test_a_plugin_that_no_system_could_run_is_told(served: Served, login: ExecLogin) -> None:
+    step, message = fault(await checked(served.kubeconfig(login)))
+    assert step is Step.CREDENTIALS
+    assert "holds what no program can be given" in message
+
+
 async def test_a_plugin_that_is_not_there_is_told(served: Served) -> None:
     login = ExecLogin((), {}, "no-such-plugin")
     step, message = fault(await checked(served.kubeconfig(login)))

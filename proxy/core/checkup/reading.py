@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from proxy.core.checkup.findings import Place, Problem, Step
 from proxy.core.kubeconfig import (
@@ -12,6 +12,14 @@ from proxy.core.kubeconfig import (
     StaticTokenLogin,
     TokenFileLogin,
 )
+
+_TEXTS: Final = (
+    "certificate-authority",
+    "certificate-authority-data",
+    "tls-server-name",
+    "proxy-url",
+)
+"""Fields of a cluster that are text where they are there."""
 
 
 def locate(document: Any, context: str | None = None) -> Place:
@@ -35,6 +43,9 @@ def locate(document: Any, context: str | None = None) -> Place:
     if "@" in server:
         # It is shown, and the proxy knows nobody by a password.
         raise _unfit("`server` must be an https:// address without a user and a password")
+    for key in _TEXTS:
+        if not isinstance(cluster.get(key) or "", str):
+            raise _unfit(f"`{key}` is not text: put it in quotes")
     if cluster.get("insecure-skip-tls-verify"):
         # Whoever answers would be shown the token.
         raise _unfit("insecure-skip-tls-verify trusts anybody: give the proxy's CA instead")

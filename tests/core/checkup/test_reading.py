@@ -84,6 +84,8 @@ def test_of_several_ways_in_the_one_that_client_go_takes_is_taken(
         (changed("context", user=None), "it has no user"),
         (changed("context", cluster=["blue"]), "it has no cluster"),
         (changed("context", namespace=1), "namespace of the context is not text"),
+        (changed("cluster", **{"tls-server-name": 5}), "`tls-server-name` is not text"),
+        (changed("cluster", **{"proxy-url": ["x"]}), "`proxy-url` is not text"),
         (changed("cluster", server=None), "`server` must be an https:// address"),
         (changed("cluster", server=f"https://a:{SECRET}@proxy"), "without a user and a password"),
         (changed("cluster", server="http://proxy"), "`server` must be an https:// address"),
