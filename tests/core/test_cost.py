@@ -1,6 +1,6 @@
 """What judging costs: requests to the apiserver for each of a tenant's.
 
-README shows the same numbers.
+`docs/objects.md` shows the same numbers.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ from tests.core.asking import (
     reply,
 )
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+DOCS = (Path(__file__).parents[2] / "docs" / "objects.md").read_text()
 CLAIM = f"{CLAIMS}/c1"
 APPLY = ("Content-Type", PatchType.APPLY.value)
 MERGE = ("Content-Type", PatchType.MERGE.value)
@@ -61,10 +61,10 @@ def cost(resource: str, verb: str) -> int:
 
 
 @pytest.mark.parametrize("resource", COSTS)
-def test_the_readme_says_what_each_verb_costs(resource: str) -> None:
+def test_the_documents_say_what_each_verb_costs(resource: str) -> None:
     row = " | ".join([resource, *(str(cost(resource, verb)) for verb in VERBS)])
-    assert f"| | {' | '.join(VERBS)} |" in README
-    assert f"| {row} |" in README
+    assert f"| | {' | '.join(VERBS)} |" in DOCS
+    assert f"| {row} |" in DOCS
 
 
 def test_what_a_claim_names_is_asked_for_besides() -> None:

@@ -33,6 +33,7 @@ COPIED = (
     "tests/fakes.py",
     "tests/identities.py",
     "pyproject.toml",
+    "docs",
     "README.md",
 )
 LOADED = (
