@@ -38,7 +38,8 @@ def put(admin: KeycloakAdmin, hand: Hand, path: str, tenant: str) -> str | None:
             parent = _create(admin, hand, at, {"name": name} | own, parent)
         else:
             parent = str(found["id"])
-            _check_owner(found, path, tenant)
+            if at == path:
+                _check_owner(found, path, tenant)
     return parent
 
 
@@ -73,7 +74,7 @@ def below(admin: KeycloakAdmin, group: Representation) -> list[str]:
 def _check_owner(found: Representation, path: str, tenant: str) -> None:
     owners = _owners(found)
     # Who is in the group of another tenant is let in by the policy of that one.
-    if found["path"] == path and owners not in ([], [tenant]):
+    if owners not in ([], [tenant]):
         named = " ".join(owners)
         raise AdminError(f"group `{path}` is of tenant `{named}`: choose another with --group")
 
