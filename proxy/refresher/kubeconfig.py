@@ -219,7 +219,7 @@ def _prove(before: str, after: str, context: str | None, token: str) -> None:
         was, now = (yaml.load(text, CSafeLoader) for text in (before, after))
         for login in _logins(was, context):
             login["token"] = token
-    except (yaml.YAMLError, ValueError, LookupError, TypeError):
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, OverflowError):
         raise RefreshError(_UNWRITABLE) from None
     if was != now:
         raise RefreshError(_UNWRITABLE)

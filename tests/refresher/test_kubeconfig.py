@@ -183,6 +183,7 @@ def test_what_is_no_kubeconfig_is_refused(written: str, told: str) -> None:
         variant("  user: &u {client-key-data: QQ==}\n"),
         variant("  user: &u\n    client-key-data: QQ==\n"),
         WRITTEN.replace("- name: red\n  context", "- other: red\n  context"),
+        WRITTEN.replace("preferences: {}", f"preferences: 1{':1' * 9_000}.0"),
         WRITTEN.replace("- name: red\n  user", "- red\n- user"),
     ],
 )
