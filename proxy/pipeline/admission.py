@@ -1,6 +1,7 @@
 """How much at once: requests and watches under way, of all callers and of each.
 
-One caller alone cannot use up what there is for all.
+One caller alone cannot use up what there is for all. A management cluster is one,
+with all its service accounts: whoever owns it makes as many as they like.
 """
 
 from collections import Counter
@@ -41,7 +42,7 @@ class Admission:
         most = limits.watches if watches else limits.requests
         most_of_one = limits.watches_per_caller if watches else limits.requests_per_caller
         what = "watches are open" if watches else "requests are under way"
-        caller = (watches, identity.issuer, identity.subject)
+        caller = (watches, identity.issuer, "" if identity.service_account else identity.subject)
         if self._by_caller[caller] + spans > most_of_one:
             raise TooManyRequests(f"too many of your {what}", retry_after=1)
         if self._all[watches] + spans > most:

@@ -30,6 +30,24 @@ def test_one_caller_cannot_use_up_what_there_is_for_all(watches: bool) -> None: 
 
 
 @each_kind
+def test_the_service_accounts_of_a_cluster_are_one_caller(watches: bool) -> None:  # noqa: FBT001
+    """Their cluster's owner could otherwise make enough of them to keep everybody out."""
+    admission = Admission(LIMITS)
+    one, other, third = (
+        make_identity(issuer="green", subject=name, service_account=f"capi/{name}")
+        for name in ("a", "b", "c")
+    )
+    with admission.admit(one, watches=watches), admission.admit(other, watches=watches):
+        with (
+            pytest.raises(TooManyRequests, match="of your"),
+            admission.admit(third, watches=watches),
+        ):
+            pass
+        with admission.admit(ALICE, watches=watches):
+            pass
+
+
+@each_kind
 def test_all_callers_together_are_bounded(watches: bool) -> None:  # noqa: FBT001
     admission = Admission(LIMITS)
     with ExitStack() as stack:
