@@ -30,7 +30,7 @@ class FreshKeys:
 
     Between two fetches it rests for a number of seconds; `rest` may end early
     when it knows that there is something new. `lost` is called when a key is in
-    use no longer.
+    use no longer, as none is that is too old to trust.
 
     INVARIANT: a `KeySet` is replaced only by one that differs, so whoever keeps
     the one it used can tell by identity whether that still is the current one.
@@ -187,3 +187,5 @@ class FreshKeys:
             _log.warning("issuer `%s`: no keys fetched: %s", self.config.name, reason)
         self._failure = reason
         self._failed.set()
+        if self._keys is not None and self._is_stale():
+            self._lost()

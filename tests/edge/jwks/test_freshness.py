@@ -14,7 +14,7 @@ from proxy.edge.jwks import IssuerConfig
 from proxy.edge.jwks.discovery import FetchError
 from proxy.edge.jwks.freshness import FreshKeys
 from proxy.edge.jwks.keys import KeySet, read_keys
-from tests.edge.jwks.issuers import Clock, SigningKey
+from tests.edge.jwks.issuers import NOW, Clock, SigningKey
 
 RULES = IssuerRules(name="corp", url="https://iam", audiences=("hostclaim-proxy",))
 OLD, NEW = (
@@ -75,6 +75,22 @@ async def settled(keys: FreshKeys) -> None:
     async with asyncio.timeout(10):
         while keys._flight is not None:
             await asyncio.wait([keys._flight])
+
+
+async def test_keys_that_are_too_old_are_lost(fetcher: Fetcher, clock: Clock) -> None:
+    """What was opened by them must not go on when nothing is let in by them any more."""
+    async with fresh(fetcher, clock, max_stale=3600) as keys:
+        fetcher.answer = FetchError("it cannot be reached")
+        for age, losses in ((3600, 0), (3601, 1)):
+            clock.now += age - (clock.now - NOW)
+            await asyncio.wait([keys.begin()])
+            assert fetcher.losses == losses
+
+
+async def test_keys_that_were_never_there_are_not_lost(fetcher: Fetcher, clock: Clock) -> None:
+    fetcher.answer = FetchError("it cannot be reached")
+    async with fresh(fetcher, clock):
+        assert fetcher.losses == 0
 
 
 async def test_the_first_request_waits_for_the_first_fetch(fetcher: Fetcher, clock: Clock) -> None:
