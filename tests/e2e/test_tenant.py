@@ -327,6 +327,38 @@ def test_permissions_that_somebody_has_changed_are_put_right(admin: Admin) -> No
     assert not admin.realm.permissions(admin.realm.token("hostclaim-intruder", intruder))
 
 
+def test_where_tenants_would_shut_each_other_out_one_ends_and_none_begins(admin: Admin) -> None:
+    admin.add("ending", "--by=permissions")
+    server = f"/clients/{admin.realm.client('hostclaim-proxy')['id']}/authz/resource-server"
+    _, settings = admin.realm.admin("GET", f"{server}/settings")
+    admin.realm.admin("PUT", server, settings | {"decisionStrategy": "UNANIMOUS"})
+    begun = admin.add("beginning", "--by=permissions")
+    ended = admin.run("remove", "ending", "--yes")
+    admin.realm.admin("PUT", server, settings)
+    assert begun.returncode == 1
+    assert "client `hostclaim-proxy`: set its authorization's decision strategy" in begun.stderr
+    assert ended.returncode == 0, ended.stderr
+    assert not {"beginning", "ending"} & admin.tenants().keys()
+
+
+@pytest.mark.parametrize("server", ["nobody", "blue-capm3"])
+def test_permissions_need_a_client_that_has_them(admin: Admin, server: str) -> None:
+    refused = admin.add("nowhere", "--by=permissions", f"--resource-server={server}")
+    assert refused.returncode == 1
+    assert f"client `{server}` is not there, or without Authorization Services" in refused.stderr
+    assert "nowhere" not in admin.tenants()
+
+
+def test_a_tenant_ends_although_what_had_its_permissions_is_gone(admin: Admin) -> None:
+    admin.add("stranded", "--by=permissions")
+    client = admin.realm.client("hostclaim-stranded")
+    moved = client["attributes"] | {"hostclaim-proxy.tenant.resource-server": "nobody"}
+    admin.realm.admin("PUT", f"/clients/{client['id']}", client | {"attributes": moved})
+    removed = admin.run("remove", "stranded", "--yes")
+    assert removed.returncode == 0, removed.stderr
+    assert "stranded" not in admin.tenants()
+
+
 def test_a_tenant_whose_client_was_deleted_is_let_in_anew(admin: Admin) -> None:
     admin.add("anew", "--by=permissions")
     admin.realm.admin("DELETE", f"/clients/{admin.realm.client('hostclaim-anew')['id']}")

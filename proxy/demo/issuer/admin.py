@@ -43,6 +43,8 @@ class Admin:
         default_factory=lambda: {"scope": {}, "resource": {}, "policy": {}}
     )
 
+    _strategy: str = "AFFIRMATIVE"
+
     def __post_init__(self) -> None:
         for client in self.realm.clients:
             self._keep(self._clients, {"clientId": client.client_id, "secret": client.secret})
@@ -72,6 +74,7 @@ class Admin:
             ("GET", "/groups/{id}/members", self._list_members),
             ("DELETE", "/groups/{id}", self._delete_group),
             ("GET", f"{server}/settings", self._get_settings),
+            ("PUT", server, self._put_settings),
             ("GET", f"{server}/{{kind:scope|resource|policy|permission}}", self._list_of_server),
             ("POST", f"{server}/{{kind:scope|resource}}", self._create_at_server),
             ("POST", f"{server}/{{kind:policy}}/client", self._create_at_server),
@@ -216,7 +219,12 @@ class Admin:
     async def _get_settings(self, request: web.Request) -> web.Response:
         if _found(self._clients, request)["clientId"] != RESOURCE_SERVER:
             raise _NotFoundError
-        return web.json_response({"decisionStrategy": "AFFIRMATIVE"})
+        return web.json_response({"decisionStrategy": self._strategy})
+
+    async def _put_settings(self, request: web.Request) -> web.Response:
+        """What the strategy is, is kept and shown; one answer suffices all the same."""
+        self._strategy = (await request.json())["decisionStrategy"]
+        return web.Response(status=204)
 
     async def _list_of_server(self, request: web.Request) -> web.Response:
         kind = request.match_info["kind"]

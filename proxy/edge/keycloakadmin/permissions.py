@@ -52,8 +52,8 @@ class Permissions:
                     return None
                 raise
 
-    def check(self) -> None:
-        """See that permissions mean there what they have to.
+    def check(self, server: str) -> None:
+        """See that permissions mean what they have to there, at the client of that id.
 
         Raises:
             AdminError: they do not.
@@ -61,8 +61,7 @@ class Permissions:
         if self._settings.get("decisionStrategy") != "AFFIRMATIVE":
             # With UNANIMOUS, two tenants of a namespace would shut each other out.
             raise AdminError(
-                f"client `{self._settings.get('clientId')}`: set its authorization's decision"
-                " strategy to Affirmative"
+                f"client `{server}`: set its authorization's decision strategy to Affirmative"
             )
 
     def put(self, tenant: Tenant, client: str | None) -> None:

@@ -213,7 +213,7 @@ class Tenants:
                 f"client `{server}` is not there, or without Authorization Services:"
                 " name another with --resource-server"
             )
-        found.check()
+        found.check(server)
         return found
 
 
