@@ -5,6 +5,7 @@ from contextlib import ExitStack
 import pytest
 
 from proxy.core.errors import TooManyRequests
+from proxy.core.identity import Identity
 from proxy.pipeline import Limits
 from proxy.pipeline.admission import Admission
 from tests.identities import make_identity
@@ -16,35 +17,29 @@ LIMITS = Limits(requests=3, requests_per_caller=2, watches=3, watches_per_caller
 each_kind = pytest.mark.parametrize("watches", [False, True])
 
 
-@each_kind
-def test_one_caller_cannot_use_up_what_there_is_for_all(watches: bool) -> None:  # noqa: FBT001
-    admission = Admission(LIMITS)
-    with admission.admit(ALICE, watches=watches), admission.admit(ALICE, watches=watches):
-        with (
-            pytest.raises(TooManyRequests, match="of your"),
-            admission.admit(ALICE, watches=watches),
-        ):
-            pass
-        with admission.admit(RITA, watches=watches):
-            pass
+def account(name: str) -> Identity:
+    """A service account of a cluster; its owner can make as many as they like."""
+    return make_identity(issuer="green", subject=name, service_account=f"capi/{name}")
 
 
 @each_kind
-def test_the_service_accounts_of_a_cluster_are_one_caller(watches: bool) -> None:  # noqa: FBT001
-    """Their cluster's owner could otherwise make enough of them to keep everybody out."""
+@pytest.mark.parametrize(
+    "callers",
+    [(ALICE, ALICE, ALICE), (account("a"), account("b"), account("c"))],
+    ids=["somebody", "a cluster"],
+)
+def test_one_caller_cannot_use_up_what_there_is_for_all(
+    callers: tuple[Identity, ...],
+    watches: bool,  # noqa: FBT001
+) -> None:
     admission = Admission(LIMITS)
-    one, other, third = (
-        make_identity(issuer="green", subject=name, service_account=f"capi/{name}")
-        for name in ("a", "b", "c")
-    )
-    with admission.admit(one, watches=watches), admission.admit(other, watches=watches):
-        with (
-            pytest.raises(TooManyRequests, match="of your"),
-            admission.admit(third, watches=watches),
-        ):
-            pass
-        with admission.admit(ALICE, watches=watches):
-            pass
+    *admitted, late = callers
+    with ExitStack() as stack:
+        for caller in admitted:
+            stack.enter_context(admission.admit(caller, watches=watches))
+        with pytest.raises(TooManyRequests, match="of your"):
+            stack.enter_context(admission.admit(late, watches=watches))
+        stack.enter_context(admission.admit(RITA, watches=watches))
 
 
 @each_kind
