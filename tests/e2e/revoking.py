@@ -10,13 +10,27 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from proxy.demo import files
 from proxy.demo.issuer import EmbeddedIssuer, Receiver
 from proxy.edge.certificate import Certificate
+from tests.e2e.serving import Settings
 from tests.e2e.world import PATIENCE, EmbeddedIam, Iam, KeycloakIam, World
 from tests.real.keycloak import Keycloak
 
 PROXY_CLIENT = "hostclaim-proxy"
 """The proxy itself, as the IAM knows it."""
+
+CACHE = 5.0
+"""Seconds for which what the IAM said counts: so soon everything must have ended."""
+
+
+def asks_the_iam(world: World, settings: Settings, **introspection: Any) -> None:
+    """Have a proxy ask about tokens, as the client that it is to the IAM."""
+    secret = world.directory / "introspection-secret"
+    files.write(secret, world.iam.secret(PROXY_CLIENT))
+    usual = {"clientId": PROXY_CLIENT, "clientSecretFile": str(secret)}
+    times = {"cacheSeconds": CACHE, "timeoutSeconds": CACHE / 4}
+    settings["issuers"][0] |= {"verify": "both", "introspection": usual | times | introspection}
 
 
 class Admin(Protocol):

@@ -15,8 +15,9 @@ from proxy.demo.issuer.keys import sign
 from tests.e2e import revoking
 from tests.e2e.load import load
 from tests.e2e.relay import Relay
+from tests.e2e.revoking import asks_the_iam
 from tests.e2e.serving import AnotherProxy, Settings, another
-from tests.e2e.test_revocation import CLAIMS, asks_the_iam
+from tests.e2e.test_revocation import CLAIMS
 from tests.e2e.test_watch import watching
 from tests.e2e.world import EmbeddedIam, Iam, KeycloakIam, World, eventually
 

@@ -15,7 +15,7 @@ import yaml
 from proxy.demo import files
 from proxy.demo.process import free_port
 from tests.e2e import revoking
-from tests.e2e.revoking import PROXY_CLIENT, Admin
+from tests.e2e.revoking import CACHE, Admin, asks_the_iam
 from tests.e2e.serving import AnotherProxy, Settings, another
 from tests.e2e.test_lifecycle import _rotate
 from tests.e2e.test_watch import Watch, watching
@@ -23,9 +23,6 @@ from tests.e2e.world import World, eventually
 
 CLAIMS = "/apis/metal3.io/v1alpha1/namespaces/blue-dev/hostclaims"
 RED_CLAIMS = "/apis/metal3.io/v1alpha1/namespaces/red/hostclaims"
-CACHE = 5.0
-"""Seconds for which what the IAM said counts: so soon everything must have ended."""
-
 AT_ONCE = 3.0
 """Seconds for what is said by the IAM itself, on a machine that has other things to do."""
 
@@ -52,15 +49,6 @@ class Scene:
 
     def do(self, work: Coroutine[Any, Any, None]) -> None:
         self.world.run(work)
-
-
-def asks_the_iam(world: World, settings: Settings, **introspection: Any) -> None:
-    """Have a proxy ask about tokens, as the client that it is to the IAM."""
-    secret = world.directory / "introspection-secret"
-    files.write(secret, world.iam.secret(PROXY_CLIENT))
-    usual = {"clientId": PROXY_CLIENT, "clientSecretFile": str(secret)}
-    times = {"cacheSeconds": CACHE, "timeoutSeconds": CACHE / 4}
-    settings["issuers"][0] |= {"verify": "both", "introspection": usual | times | introspection}
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from proxy.demo.tour import CLAIM, USER_DATA
 from tests.e2e import realms, revoking
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.realms import Realm
+from tests.e2e.revoking import CACHE, asks_the_iam
 from tests.e2e.serving import AnotherProxy, another, command
-from tests.e2e.test_revocation import CACHE, asks_the_iam
 from tests.e2e.world import World, eventually
 
 SERVER = "https://hostclaims.example.com"
