@@ -25,6 +25,9 @@ REALM_FILE = Path(__file__).with_name("realm.json")
 PEOPLES_CLIENT = "kubectl"
 RESOURCE_SERVER = "hostclaim-proxy"
 START_SECONDS = 240
+PAGE = 500
+"""How many events the admin API is asked for at once."""
+
 TIMEOUT = aiohttp.ClientTimeout(total=30)
 SIGNING_KEYS = {"providerId": "rsa-generated", "providerType": "org.keycloak.keys.KeyProvider"}
 ENVIRONMENT = {
@@ -187,8 +190,16 @@ class Keycloak:
 
     async def logins_of_client(self, client: str) -> int:
         """How often a client's service account was given a token."""
-        query = f"type=CLIENT_LOGIN&client={client}&max=1000"
-        return len(await self.admin("GET", f"/realms/{self._realm}/events?{query}"))
+        query = f"type=CLIENT_LOGIN&client={client}&max={PAGE}"
+        count = 0
+        # A page is full until the last one.
+        while count % PAGE == 0:
+            path = f"/realms/{self._realm}/events?{query}&first={count}"
+            found = await self.admin("GET", path)
+            if not found:
+                break
+            count += len(found)
+        return count
 
     async def approve(self, page: str, username: str) -> None:
         """Log a person in, in a browser, at the page that a device code came with."""
