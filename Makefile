@@ -27,7 +27,8 @@ demo: $(BIN)/.ready ## Run the whole story on this machine (DIR=demo, ARGS=--tou
 	$(BIN)/hostclaim-proxy demo --dir $(DIR) $(ARGS)
 
 test: $(BIN)/.ready ## Unit tests and the end-to-end suite on the embedded cluster
-	$(BIN)/pytest --ignore=tests/real --ignore=tests/oracle/test_planted.py $(ARGS)
+	$(BIN)/pytest -n auto --maxprocesses=4 --dist=loadfile \
+		--ignore=tests/real --ignore=tests/oracle/test_planted.py $(ARGS)
 
 test-real: $(BIN)/.ready ## The end-to-end suite on a real kube-apiserver, etcd and Keycloak
 	$(BIN)/python -m tests.real.parts $(if $(REQUIRE_REAL),--require)
