@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from proxy.cli import yamltext
+from proxy.cli.account import service_account
 from proxy.core import rights
-from proxy.core.attributes import is_name, is_namespace
+from proxy.core.attributes import is_namespace
 from proxy.core.policy import PolicySet
 from proxy.core.rights import Account, Unnamed
 from proxy.edge.policyfiles import PolicyError, load
@@ -34,18 +35,11 @@ WRONG_CONFIGURATION = 2
     metavar="NS",
     help="A namespace besides those that the policies name exactly. Can be given more than once.",
 )
-@click.option(
-    "--service-account",
-    "account",
-    default="hostclaim-proxy/hostclaim-proxy",
-    show_default=True,
-    metavar="NS/NAME",
-    help="The account that the proxy runs as.",
-)
+@service_account
 @click.option(
     "-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True
 )
-def rbac(paths: tuple[Path, ...], also: tuple[str, ...], account: str, output: str) -> None:
+def rbac(paths: tuple[Path, ...], also: tuple[str, ...], account: Account, output: str) -> None:
     """Print the least Roles and RoleBindings with which the proxy can serve policies.
 
     \b
@@ -59,7 +53,6 @@ def rbac(paths: tuple[Path, ...], also: tuple[str, ...], account: str, output: s
     Exit codes: 0 for done, 1 if there is no namespace to print anything for, 2 if the
     policies or the options cannot be used.
     """  # noqa: D301 - click wants the character \b itself
-    bound_to = _account(account)
     try:
         policies = load(paths)
     except PolicyError as exc:
@@ -70,19 +63,12 @@ def rbac(paths: tuple[Path, ...], also: tuple[str, ...], account: str, output: s
     printed = [
         manifest
         for namespace in _namespaces(policies, also)
-        for manifest in rights.manifests(rights.needed(policies, namespace), namespace, bound_to)
+        for manifest in rights.manifests(rights.needed(policies, namespace), namespace, account)
     ]
     if not printed:
         click.echo("hostclaim-proxy: no policy grants anything in a namespace of a name", err=True)
         raise SystemExit(1)
     click.echo(_rendered(printed, output), nl=False)
-
-
-def _account(text: str) -> Account:
-    namespace, _, name = text.partition("/")
-    if not is_namespace(namespace) or not is_name(name):
-        raise click.BadParameter("write NS/NAME", param_hint="--service-account")
-    return Account(namespace, name)
 
 
 def _namespaces(policies: PolicySet, also: tuple[str, ...]) -> list[str]:

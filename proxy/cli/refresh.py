@@ -1,7 +1,6 @@
 """`hostclaim-proxy refresh`: keep the tokens in kubeconfig Secrets fresh."""
 
 import asyncio
-import logging
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import click
 
+from proxy.cli import logs
 from proxy.refresher.config import Config
 from proxy.refresher.service import StartError, run
 
@@ -83,13 +83,7 @@ WRONG_CONFIGURATION = 2
     metavar="HOST:PORT",
     help="Where /livez, /readyz?verbose and /metrics are. Port 0 lets the system choose.",
 )
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    default="info",
-    show_default=True,
-    help="How much to say on standard error. No level ever shows a token or a secret.",
-)
+@logs.option
 def refresh(lease: str, management: str, log_level: str, **options: Any) -> None:
     """Keep the tokens in kubeconfig Secrets fresh, until SIGTERM or SIGINT.
 
@@ -120,9 +114,7 @@ def refresh(lease: str, management: str, log_level: str, **options: Any) -> None
 
     Exit codes: 0 after a clean stop, 1 if it failed, 2 if the options cannot be used.
     """  # noqa: D301 - click wants the character \b itself
-    logging.basicConfig(
-        level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logs.begin(log_level)
     try:
         config = _config(lease, management, options)
     except ValueError as exc:

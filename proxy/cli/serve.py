@@ -10,6 +10,7 @@ import uvloop
 
 from proxy import settings
 from proxy.app import App, StartError
+from proxy.cli import logs
 from proxy.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
@@ -25,13 +26,7 @@ WRONG_CONFIGURATION = 2
     type=click.Path(path_type=Path, dir_okay=False),
     help="The configuration file (kind: ProxyConfiguration).",
 )
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    default="info",
-    show_default=True,
-    help="How much to say on standard error. No level ever shows a token or a secret.",
-)
+@logs.option
 def serve(config: Path, log_level: str) -> None:
     """Serve tenants until SIGTERM or SIGINT, then drain.
 
@@ -44,9 +39,7 @@ def serve(config: Path, log_level: str) -> None:
     Exit codes: 0 after a clean stop, 1 if a part of the proxy failed, 2 if the
     configuration cannot be used.
     """  # noqa: D301 - click wants the character \b itself
-    logging.basicConfig(
-        level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logs.begin(log_level)
     try:
         loaded = settings.load(config)
         clean = uvloop.run(_serve(loaded))

@@ -5,10 +5,10 @@ from typing import Any, TypedDict, Unpack
 
 import click
 
+from proxy.cli.account import service_account
 from proxy.cli.tenant import options, printing
 from proxy.cli.tenant.realm import Realm, failing
 from proxy.core import tenant
-from proxy.core.attributes import is_name, is_namespace
 from proxy.core.policy import Role
 from proxy.core.rights import Account
 from proxy.core.tenant import EntitledBy, Tenant
@@ -27,7 +27,7 @@ class _Chosen(TypedDict):
     audience: str
     resource_server: str
     logout_url: str
-    account: str
+    account: Account
     proxy_url: str
     proxy_ca_file: Path | None
     out: Path | None
@@ -74,14 +74,7 @@ class _Chosen(TypedDict):
     metavar="URL",
     help="The proxy's back-channel logout endpoint, as Keycloak reaches it.",
 )
-@click.option(
-    "--service-account",
-    "account",
-    default="hostclaim-proxy/hostclaim-proxy",
-    show_default=True,
-    metavar="NS/NAME",
-    help="The account that the proxy runs as, for the RoleBindings.",
-)
+@service_account
 @options.PROXY_URL
 @options.PROXY_CA
 @options.OUT
@@ -99,7 +92,6 @@ def add(realm: Realm, /, name: str, **chosen: Unpack[_Chosen]) -> None:
     tenant's kubeconfig, which holds the client's secret. With --out they are
     DIR/policy.yaml, DIR/rbac.yaml and DIR/NAME.kubeconfig.
     """
-    bound_to = _account(chosen["account"])
     try:
         wanted = _wanted(name, chosen)
     except ValueError as exc:
@@ -114,7 +106,7 @@ def add(realm: Realm, /, name: str, **chosen: Unpack[_Chosen]) -> None:
     printed: dict[str, list[dict[str, Any]]] = {}
     if (document := tenant.policy(wanted)) is not None:
         printed["policy.yaml"] = [document]
-    printed["rbac.yaml"] = list(tenant.bindings(wanted, bound_to))
+    printed["rbac.yaml"] = list(tenant.bindings(wanted, chosen["account"]))
     if secret is not None:
         printed[f"{name}.kubeconfig"] = [way.kubeconfig(secret)]
     printing.hand_out(printed, chosen["out"])
@@ -132,10 +124,3 @@ def _wanted(name: str, chosen: _Chosen) -> Tenant:
         by=by,
         group=chosen["group"] or default_group,
     )
-
-
-def _account(text: str) -> Account:
-    namespace, _, name = text.partition("/")
-    if not is_namespace(namespace) or not is_name(name):
-        raise click.BadParameter("write NS/NAME", param_hint="--service-account")
-    return Account(namespace, name)

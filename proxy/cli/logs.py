@@ -1,0 +1,20 @@
+"""How much the commands that go on until they are stopped say on standard error."""
+
+import logging
+
+import click
+
+option = click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="How much to say on standard error. No level ever shows a token or a secret.",
+)
+
+
+def begin(level: str) -> None:
+    """Say it, each line with its time and where it comes from."""
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
