@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from proxy.edge.oidc.faults import LoginError, RefusedError, refusal, seconds, text
+from proxy.edge.oidc.faults import LoginError, RefusedError, granted, seconds, text
 from proxy.https import Answer, is_https
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -57,11 +57,7 @@ def read_code(answer: Answer, asked_at: float) -> DeviceCode:
         RefusedError: the IAM said no.
         LoginError: it said something else.
     """
-    if answer.status != 200:
-        raise refusal(answer)
-    document = answer.document
-    if not isinstance(document, Mapping):
-        raise LoginError("its answer is not an object")
+    document = granted(answer)
     return DeviceCode(
         url=_page(document, "verification_uri"),
         user_code=text(document, "user_code", _MAX_USER_CODE),

@@ -39,7 +39,7 @@ class RefusedError(LoginError):
         self.error = error
 
 
-def refusal(answer: Answer) -> LoginError:
+def _refusal(answer: Answer) -> LoginError:
     """What an answer that is no success means."""
     error = answer.document.get("error") if isinstance(answer.document, Mapping) else None
     if answer.status >= 500 or answer.status == 429:
@@ -48,6 +48,20 @@ def refusal(answer: Answer) -> LoginError:
     if not isinstance(error, str) or not _ERROR.fullmatch(error):
         return LoginError(f"it answered with HTTP status {answer.status}")
     return RefusedError(error)
+
+
+def granted(answer: Answer) -> Mapping[str, Any]:
+    """The document of an answer that is a success.
+
+    Raises:
+        RefusedError: the IAM said no.
+        LoginError: it said something else.
+    """
+    if answer.status != 200:
+        raise _refusal(answer)
+    if not isinstance(answer.document, Mapping):
+        raise LoginError("its answer is not an object")
+    return answer.document
 
 
 @contextmanager

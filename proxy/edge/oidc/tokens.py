@@ -1,9 +1,8 @@
 """What an IAM gave: tokens, and how long they are good for (RFC 6749, 5.1)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from proxy.edge.oidc.faults import LoginError, refusal, seconds, text
+from proxy.edge.oidc.faults import LoginError, granted, seconds, text
 from proxy.https import Answer
 
 _MAX_TOKEN = 16 * 1024
@@ -47,11 +46,7 @@ def read_tokens(answer: Answer, asked_at: float) -> Tokens:
         RefusedError: the IAM said no.
         LoginError: it said something else.
     """
-    if answer.status != 200:
-        raise refusal(answer)
-    document = answer.document
-    if not isinstance(document, Mapping):
-        raise LoginError("its answer is not an object")
+    document = granted(answer)
     kind = document.get("token_type")
     if not isinstance(kind, str) or kind.lower() != "bearer":
         raise LoginError("its answer is no bearer token")
