@@ -5,6 +5,7 @@ serves for its age, and while the IAM is away for a grace time besides.
 """
 
 import asyncio
+import hashlib
 import logging
 import math
 import random
@@ -92,7 +93,7 @@ class _Known(Generic[_V]):
 
 
 class Answers(Generic[_V]):
-    """What one IAM has said about many keys. Use it in one event loop.
+    """What one IAM has said about many tokens. Use it in one event loop.
 
     `gives` tells an answer that gives something from one that gives nothing.
     Without `room`, ten thousand are remembered.
@@ -131,8 +132,8 @@ class Answers(Generic[_V]):
             getsizeof=lambda known: room.weigh(known.value),
         )
 
-    async def get(self, key: str, ask: Ask[_V], *, recheck: bool = False) -> _V:
-        """What the IAM says of `key`, asked unless it is known.
+    async def get(self, token: str, ask: Ask[_V], *, recheck: bool = False) -> _V:
+        """What the IAM says of a token, asked unless it is known.
 
         With `recheck`, half the age has to be left, so that who comes back each
         half of the age knows of a change within the whole of it.
@@ -141,6 +142,8 @@ class Answers(Generic[_V]):
             Unavailable: the IAM is away, and what was known is too old.
             Refused: as `ask` raises it.
         """
+        # By a digest, so that no token is kept longer than its request.
+        key = hashlib.sha256(token.encode()).hexdigest()
         known = self._known.get(key)
         if known is not None and self._is_true(known, recheck=recheck):
             return known.value
