@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e import revoking
+from tests.e2e.kubectl import claim
 from tests.e2e.relay import Relay
 from tests.e2e.serving import AnotherProxy, Settings, another
 from tests.e2e.wire import connected, request
@@ -32,15 +33,6 @@ CLAIMS = [
 
 def claims_in(namespace: str) -> str:
     return f"/apis/metal3.io/v1alpha1/namespaces/{namespace}/hostclaims"
-
-
-def claim(name: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "metal3.io/v1alpha1",
-        "kind": "HostClaim",
-        "metadata": {"name": name},
-        "spec": {"poweredOn": True, "hostSelector": {"matchLabels": {"none": "fits"}}},
-    }
 
 
 @dataclass(frozen=True)

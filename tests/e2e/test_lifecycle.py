@@ -6,11 +6,11 @@ import subprocess
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from proxy.demo import files
+from tests.e2e.kubectl import claim
 from tests.e2e.relay import Relay
 from tests.e2e.serving import AnotherProxy, Settings, another, command, write_settings
 from tests.e2e.wire import connected, request
@@ -19,15 +19,6 @@ from tests.edge.certificates import Authority, der
 
 CLAIMS = "/apis/metal3.io/v1alpha1/namespaces/blue-dev/hostclaims"
 BROKEN = "apiVersion: hostclaim-proxy.metal3.io/v1alpha1\nkind: AccessPolicy\nmetadata: {}\n"
-
-
-def claim(name: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "metal3.io/v1alpha1",
-        "kind": "HostClaim",
-        "metadata": {"name": name},
-        "spec": {"poweredOn": True, "hostSelector": {"matchLabels": {"none": "fits"}}},
-    }
 
 
 @dataclass(frozen=True)
