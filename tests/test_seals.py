@@ -181,7 +181,7 @@ CONTRACTS = [
 LAYERS, EDGES, PURE, PIPELINE, DEMO, REFRESHER, DECIDING = (
     "Imports go down only: __main__, cli, app, pipeline and edge, ports, core",
     "Edge modules are ignorant of each other",
-    "The core is pure: no I/O, no asyncio, no logging, no clock",
+    "The core and the framing of HTTP are pure: no I/O, no asyncio, no logging, no clock",
     "The pipeline does no I/O of its own",
     "What serves tenants never imports the demo",
     "What keeps tokens fresh is no part of what serves tenants",
@@ -204,6 +204,8 @@ VIOLATIONS = [
     (PURE, "core/audit.py", "time"),
     (PURE, "core/body.py", "yaml"),
     (PURE, "ports.py", "aiohttp"),
+    (PURE, "http1/body.py", "asyncio"),
+    (LAYERS, "http1/head.py", "proxy.edge.server"),
     (PIPELINE, "pipeline/life.py", "socket"),
     (PIPELINE, "pipeline/life.py", "yaml"),
     (PIPELINE, "pipeline/life.py", "proxy.https"),

@@ -1,0 +1,143 @@
+"""What a message says before its body: the first line and the header fields.
+
+A head is in the grammar of RFC 9112 as its strictest readers have it, or it is
+no head: lines end in CRLF, names are tokens up to the colon, nothing is folded.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from proxy.core.wire import Headers
+from proxy.http1.errors import HeadTooLargeError, MalformedError
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a head may be, in bytes, and how many fields it may have."""
+
+    line: int = 16 * 1024
+    field: int = 64 * 1024  # a Keycloak token with hundreds of groups fits
+    fields: int = 100
+    head: int = 128 * 1024  # all of it; the others multiply to megabytes before anybody is known
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """A request line and its fields; each character of the text is a byte of the wire."""
+
+    method: str
+    target: str
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """A status line, of which only the code says anything, and its fields."""
+
+    code: int
+    headers: Headers
+
+
+# RFC 9110, 5.6.2.
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_REQUEST_LINE = re.compile(rf"({_TOKEN.pattern}) ([\x21-\x7e]+) HTTP/1\.1")
+_STATUS_LINE = re.compile(r"HTTP/1\.1 ([1-9][0-9]{2})(?: .*)?")
+# All but the tab: what is allowed in no value (RFC 9110, 5.5), and ends lines.
+_CONTROLS: Final = bytes({*range(0x20), 0x7F} - {ord("\t")})
+
+_BEGINNING = re.compile(_TOKEN.pattern.encode())
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+_SHORT: Final = 4 * 1024
+
+
+def find_end(received: bytes | bytearray, limits: Limits) -> int:
+    """Where the head ends: after its last field's CRLF, before the empty line; -1: not yet.
+
+    Raises:
+        HeadTooLargeError: it will be larger than it may be, however it goes on.
+        MalformedError: it cannot become a head any more.
+    """
+    end = received.find(b"\r\n\r\n")
+    if end < 0:
+        _check_beginning(received, limits)
+        return -1
+    if end > _SHORT:
+        _check_lengths(received[:end], limits)
+    return end + 2
+
+
+def parse_request(head: bytes) -> RequestHead:
+    """Read the head of a request, up to and with its last field's CRLF.
+
+    Raises:
+        MalformedError: it is not in the grammar.
+    """
+    line, headers = _lines(head)
+    found = _REQUEST_LINE.fullmatch(line)
+    # RFC 9112, 3.2: not one Host is not one message.
+    if found is None or [key.lower() for key, _ in headers].count("host") != 1:
+        raise MalformedError
+    method, target = found.groups()
+    return RequestHead(method, target, headers)
+
+
+def parse_response(head: bytes) -> ResponseHead:
+    """Read the head of an answer, up to and with its last field's CRLF.
+
+    Raises:
+        MalformedError: it is not in the grammar.
+    """
+    line, headers = _lines(head)
+    found = _STATUS_LINE.fullmatch(line)
+    if found is None:
+        raise MalformedError
+    return ResponseHead(int(found.group(1)), headers)
+
+
+def render(line: str, headers: Headers) -> bytes:
+    """A head with the empty line after it.
+
+    Raises:
+        ValueError: something in it would end a line before its time.
+    """
+    lines = [line]
+    lines += [f"{key}: {value}" for key, value in headers]
+    text = "\r\n".join(lines)
+    # INVARIANT: whoever could put a line break into a value could write the next header.
+    if text.count("\n") != len(headers) or text.count("\r") != len(headers):
+        raise ValueError("a line break within a head")
+    return f"{text}\r\n\r\n".encode("latin-1")
+
+
+def _lines(head: bytes) -> tuple[str, Headers]:
+    first, *lines, last = head.decode("latin-1").split("\r\n")
+    # INVARIANT: the controls in a head are the CRLF of each line, and there are no others.
+    if last or len(head) - len(head.translate(None, _CONTROLS)) != 2 * (len(lines) + 1):
+        raise MalformedError
+    fields = [line.partition(":") for line in lines]
+    names = [name for name, _, _ in fields]
+    if not all(names) or not all(colon for _, colon, _ in fields):
+        raise MalformedError
+    if names and not _TOKEN.fullmatch("".join(names)):
+        raise MalformedError
+    return first, tuple((name, value.strip(" \t")) for name, _, value in fields)
+
+
+def _check_beginning(received: bytes | bytearray, limits: Limits) -> None:
+    """Refuse at once what would otherwise be waited for: another protocol, or too much."""
+    if not received:
+        return
+    if not _BEGINNING.match(received) or _BARE_LF.search(received):
+        raise MalformedError
+    _check_lengths(received, limits)
+
+
+def _check_lengths(head: bytes | bytearray, limits: Limits) -> None:
+    if len(head) > limits.head:
+        raise HeadTooLargeError
+    line, *fields = head.split(b"\r\n")
+    if len(line) > limits.line or any(len(field) > limits.field for field in fields):
+        raise HeadTooLargeError
+    if len(fields) > limits.fields:
+        raise MalformedError

@@ -1,0 +1,118 @@
+"""The heads of messages: what is one, what it says, and how it is written."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.http1 import (
+    HeadTooLargeError,
+    Limits,
+    MalformedError,
+    RequestHead,
+    find_end,
+    of_request,
+    parse_request,
+    parse_response,
+    render,
+)
+from tests.e2e.smuggling import HEADS
+
+LIMITS = Limits(line=64, field=64, fields=3, head=128)
+TOKENS = st.text("!#$%&'*+-.^_`|~09AZaz", min_size=1)
+VALUES = st.text(
+    st.characters(max_codepoint=0xFF, exclude_categories=["Cc"], include_characters="\t")
+).map(lambda text: text.strip(" \t"))
+FIELDS = st.lists(st.tuples(TOKENS.filter(lambda name: name.lower() != "host"), VALUES))
+
+
+def said(received: bytes, limits: Limits = Limits()) -> RequestHead:  # noqa: B008 - a constant
+    end = find_end(received, limits)
+    assert end >= 0
+    return parse_request(received[:end])
+
+
+def test_a_request_is_what_its_bytes_say() -> None:
+    head = said(b"GET /a%2Fb?x=+#y HTTP/1.1\r\nHost: p\r\nx-two:\t 2 \xff \r\nX-Two:\r\n\r\nrest")
+    assert head == RequestHead(
+        "GET", "/a%2Fb?x=+#y", (("Host", "p"), ("x-two", "2 \xff"), ("X-Two", ""))
+    )
+
+
+@given(method=TOKENS, fields=FIELDS)
+def test_what_is_rendered_parses_to_the_same(method: str, fields: list[tuple[str, str]]) -> None:
+    headers = (("Host", "p"), *fields)
+    assert said(render(f"{method} /x HTTP/1.1", headers), Limits(fields=1000)) == RequestHead(
+        method, "/x", headers
+    )
+
+
+@given(code=st.integers(100, 999), fields=FIELDS)
+def test_an_answer_that_is_rendered_parses_to_the_same(
+    code: int, fields: list[tuple[str, str]]
+) -> None:
+    found = parse_response(render(f"HTTP/1.1 {code} Whatever", tuple(fields))[:-2])
+    assert (found.code, found.headers) == (code, tuple(fields))
+
+
+@pytest.mark.parametrize("first", ["HTTP/1.1 200", "HTTP/1.1 200 ", "HTTP/1.1 200 All\tis w\xe9ll"])
+def test_the_words_after_a_code_may_be_any_or_none(first: str) -> None:
+    assert parse_response(f"{first}\r\n".encode("latin-1")).code == 200
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "HTTP/1.0 200 OK",
+        "HTTP/2 200",
+        "HTTP/1.1 099 X",
+        "HTTP/1.1 20 X",
+        "HTTP/1.1 2000",
+        "ICY 200",
+    ],
+)
+def test_another_first_line_is_no_answer(first: str) -> None:
+    with pytest.raises(MalformedError):
+        parse_response(f"{first}\r\n".encode())
+
+
+AMBIGUOUS = {name: head for name, head in HEADS.items() if name != "a read with a body"}
+
+
+@pytest.mark.parametrize("attack", AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_a_head_that_says_two_things_is_none(attack: bytes) -> None:
+    with pytest.raises(MalformedError):
+        of_request(said(attack).headers)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"G", b"GET", b"GET / HTTP/1.1\r", b"GET / HTTP/1.1\r\nHost: p\r\n", b"x\r\n\r"],
+)
+def test_a_head_that_has_begun_is_waited_for(begun: bytes) -> None:
+    assert find_end(begun, LIMITS) == -1
+
+
+@pytest.mark.parametrize(
+    "begun", [b"\x16\x03\x01", b" GET", b"\r\n", b"GET / HTTP/1.1\nHost: p\n", b"\0"]
+)
+def test_what_cannot_become_a_head_is_not_waited_for(begun: bytes) -> None:
+    with pytest.raises(MalformedError):
+        find_end(begun, LIMITS)
+
+
+@pytest.mark.parametrize("end", [b"", b"\r\n\r\n"], ids=["begun", "whole"])
+@pytest.mark.parametrize(
+    "head",
+    [b"G" * 5000, b"G\r\nX: " + b"x" * 5000, b"\r\n".join([b"G", b"X: " + b"x" * 999] * 5)],
+    ids=["the line", "a field", "the head"],
+)
+def test_a_head_over_a_bound_is_too_large(head: bytes, end: bytes) -> None:
+    limits = Limits(line=4999, field=4999, head=5100 if b"\n" not in head else 4999)
+    with pytest.raises(HeadTooLargeError):
+        find_end(head + end, limits)
+
+
+@pytest.mark.parametrize("text", ["a\r\nb", "a\nb", "a\rb"])
+def test_a_line_break_is_not_written_into_a_head(text: str) -> None:
+    with pytest.raises(ValueError, match="line break"):
+        render("HTTP/1.1 200 OK", (("X", text),))
