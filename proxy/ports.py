@@ -179,8 +179,11 @@ class Client(Protocol):
         """Give a whole answer."""
         ...
 
-    async def begin(self, code: int, headers: Headers) -> None:
-        """Give the head of an answer whose body follows by `write` and `end`."""
+    async def begin(self, code: int, headers: Headers, length: int | None = None) -> None:
+        """Give the head of an answer whose body follows by `write` and `end`.
+
+        `length` is that of the body in bytes, where it is known.
+        """
         ...
 
     async def write(self, chunk: bytes) -> None:

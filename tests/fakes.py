@@ -131,6 +131,7 @@ class FakeClient:
         self.body_read = False
         self.code = 0
         self.headers: Headers = ()
+        self.length: int | None = None
         self.received = b""
         self.complete = False
         self.aborted = False
@@ -149,13 +150,13 @@ class FakeClient:
         return self._body
 
     async def send(self, reply: Reply) -> None:
-        await self.begin(reply.code, reply.headers)
+        await self.begin(reply.code, reply.headers, len(reply.body))
         await self.write(reply.body)
         await self.end()
 
-    async def begin(self, code: int, headers: Headers) -> None:
+    async def begin(self, code: int, headers: Headers, length: int | None = None) -> None:
         assert not self.begun, "an answer has one head"
-        self.code, self.headers = code, headers
+        self.code, self.headers, self.length = code, headers, length
         self.started.set()
 
     async def write(self, chunk: bytes) -> None:
@@ -165,6 +166,7 @@ class FakeClient:
         self._progress.set()
 
     async def end(self) -> None:
+        assert self.length in {None, len(self.received)}, "an answer has the length it announced"
         self.complete = True
 
     def abort(self) -> None:

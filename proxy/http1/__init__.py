@@ -8,9 +8,9 @@ from proxy.http1.body import Body, Framing, of_request, of_response, opened
 from proxy.http1.errors import HeadTooLargeError, MalformedError
 from proxy.http1.head import (
     Limits,
-    RequestHead,
     ResponseHead,
     find_end,
+    is_last,
     parse_request,
     parse_response,
     render,
@@ -22,9 +22,9 @@ __all__ = [
     "HeadTooLargeError",
     "Limits",
     "MalformedError",
-    "RequestHead",
     "ResponseHead",
     "find_end",
+    "is_last",
     "of_request",
     "of_response",
     "opened",

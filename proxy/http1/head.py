@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.core.wire import Headers
+from proxy.core.wire import Headers, RawRequest
 from proxy.http1.errors import HeadTooLargeError, MalformedError
 
 
@@ -20,15 +20,6 @@ class Limits:
     field: int = 64 * 1024  # a Keycloak token with hundreds of groups fits
     fields: int = 100
     head: int = 128 * 1024  # all of it; the others multiply to megabytes before anybody is known
-
-
-@dataclass(frozen=True, slots=True)
-class RequestHead:
-    """A request line and its fields; each character of the text is a byte of the wire."""
-
-    method: str
-    target: str
-    headers: Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +53,15 @@ def find_end(received: bytes | bytearray, limits: Limits) -> int:
     if end < 0:
         _check_beginning(received, limits)
         return -1
-    if end > _SHORT:
+    if end > _SHORT or received.count(b"\n", 0, end) > limits.fields:
         _check_lengths(received[:end], limits)
     return end + 2
 
 
-def parse_request(head: bytes) -> RequestHead:
-    """Read the head of a request, up to and with its last field's CRLF.
+def parse_request(head: bytes, peer: str = "") -> RawRequest:
+    """Read the head of a request of `peer`, up to and with its last field's CRLF.
+
+    Each character of what comes out is a byte of the wire: nothing is decoded or merged.
 
     Raises:
         MalformedError: it is not in the grammar.
@@ -79,7 +72,7 @@ def parse_request(head: bytes) -> RequestHead:
     if found is None or [key.lower() for key, _ in headers].count("host") != 1:
         raise MalformedError
     method, target = found.groups()
-    return RequestHead(method, target, headers)
+    return RawRequest(method, target, headers, peer)
 
 
 def parse_response(head: bytes) -> ResponseHead:
@@ -108,6 +101,13 @@ def render(line: str, headers: Headers) -> bytes:
     if text.count("\n") != len(headers) or text.count("\r") != len(headers):
         raise ValueError("a line break within a head")
     return f"{text}\r\n\r\n".encode("latin-1")
+
+
+def is_last(headers: Headers) -> bool:
+    """Whether nothing follows the message on its connection (RFC 9112, 9.6)."""
+    said = [value for key, value in headers if key.lower() == "connection"]
+    options = (option.strip(" \t").lower() for value in said for option in value.split(","))
+    return bool(said) and "close" in options
 
 
 def _lines(head: bytes) -> tuple[str, Headers]:

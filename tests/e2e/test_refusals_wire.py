@@ -77,6 +77,8 @@ TARGETS = [
     f"HTTPS://kubernetes{CLAIMS}",
     f"file://{CLAIMS}",
     "*",
+    "kubernetes:443",
+    "apis",
 ]
 
 
@@ -96,8 +98,6 @@ UNREADABLE = {
     "a space": f"{CLAIMS}/ x",
     "CR": f"{CLAIMS}/\rx",
     "DEL": f"{CLAIMS}/\x7f",
-    "an authority": "kubernetes:443",
-    "no slash": "apis",
     "nothing": "",
 }
 
@@ -120,8 +120,8 @@ METHODS = {
         405,
     ),
     "PROPFIND": (request("PROPFIND", CLAIMS, AUTHORIZATION), 405),
-    "lower case": (request("get", CLAIMS, AUTHORIZATION), 400),
-    "an unknown one": (request("LIST", CLAIMS, AUTHORIZATION), 400),
+    "lower case": (request("get", CLAIMS, AUTHORIZATION), 405),
+    "an unknown one": (request("LIST", CLAIMS, AUTHORIZATION), 405),
     "none": (request("", CLAIMS, AUTHORIZATION), 400),
     "h2c": (
         request(

@@ -1,6 +1,7 @@
 """The tenants' listener, byte for byte over TLS."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 from proxy.core.wire import RawRequest, Reply
 from proxy.ports import Client, ClientGone
 from tests.e2e.smuggling import BODIES, CHUNKED, HEADS, SMUGGLED, post
-from tests.e2e.wire import Connection, connected, request
+from tests.e2e.wire import Answer, Connection, connected, request
 from tests.edge.listening import BODY_LIMIT, BOUNDS, Listener, Serve, echo, listening
 
 JSON = (("Content-Type", "application/json"),)
@@ -76,6 +77,101 @@ async def test_requests_sent_at_once_are_answered_in_order(connection: Connectio
         b"".join(request("POST", "/", f"Content-Length: {len(b)}", body=b) for b in bodies)
     )
     assert [(await connection.answer()).body for _ in bodies] == [b"one", b"two"]
+
+
+async def test_a_head_that_comes_byte_by_byte_is_one_request(
+    listener: Listener, connection: Connection
+) -> None:
+    for byte in request("GET", "/slow"):
+        await connection.say(bytes([byte]))
+    assert (await connection.answer()).code == 200
+    assert listener.service.targets == ["/slow"]
+
+
+async def test_many_requests_sent_at_once_are_answered_in_order(connection: Connection) -> None:
+    bodies = [b"%d" % number * 100 for number in range(1000, 1200)]
+    await connection.say(
+        b"".join(request("POST", "/", f"Content-Length: {len(b)}", body=b) for b in bodies)
+    )
+    assert [(await connection.answer()).body for _ in bodies] == bodies
+
+
+async def test_a_client_that_says_it_is_done_is_let_go(connection: Connection) -> None:
+    await connection.say(request("GET", "/", "Connection: x, Close") + request("GET", "/2"))
+    assert [answer.code for answer in await connection.answers()] == [200]
+
+
+async def test_a_body_that_nobody_reads_is_not_taken_in(tmp_path: Path) -> None:
+    async def answer(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    async def send_all(connection: Connection) -> None:
+        for _ in range(2**10):
+            await connection.say(b"x" * 2**20)
+
+    async with listening(tmp_path, answer) as listener, listener.connect() as connection:
+        await connection.say(post(f"Content-Length: {2**30}"))
+        await asked(listener)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(send_all(connection), 2)
+
+
+async def test_an_answer_of_a_known_length_says_it(tmp_path: Path) -> None:
+    async def answer(_: RawRequest, client: Client) -> None:
+        await client.begin(200, JSON, 4)
+        await client.write(b"{ ")
+        await client.write(b" }")
+        await client.end()
+
+    async with listening(tmp_path, answer) as listener, listener.connect() as connection:
+        for _ in range(2):
+            await connection.say(request("GET", "/"))
+            answered = await connection.answer()
+            assert (answered.header("Content-Length"), answered.body) == ("4", b"{  }")
+
+
+@pytest.mark.parametrize("body", [b"123", b"12345"], ids=["short of it", "beyond it"])
+async def test_an_answer_that_has_not_its_length_is_broken_off(tmp_path: Path, body: bytes) -> None:
+    async def answer(_: RawRequest, client: Client) -> None:
+        await client.begin(200, JSON, 4)
+        await client.write(body)
+        await client.end()
+
+    async with listening(tmp_path, answer) as listener, listener.connect() as connection:
+        await connection.say(request("GET", "/") * 2)
+        answered: list[Answer] = []
+        with contextlib.suppress(AssertionError):
+            answered = await connection.answers()
+    assert answered == []
+    assert len(listener.service.asked) == 1
+
+
+async def test_an_answer_that_was_left_unfinished_is_broken_off(tmp_path: Path) -> None:
+    async def answer(_: RawRequest, client: Client) -> None:
+        await client.begin(200, JSON)
+        await client.write(b"part")
+
+    async with listening(tmp_path, answer) as listener, listener.connect() as connection:
+        await connection.say(request("GET", "/"))
+        with pytest.raises(AssertionError, match="ended within an answer"):
+            await connection.answers()
+
+
+async def test_a_fault_of_a_service_breaks_its_connection_and_says_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def answer(raw: RawRequest, _: Client) -> None:
+        raise RuntimeError(raw.target)
+
+    async with listening(tmp_path, answer) as listener:
+        async with listener.connect() as connection:
+            await connection.say(request("GET", "/secret"))
+            assert await connection.answers() == []
+        async with listener.connect() as connection:
+            await connection.say(b"no request\r\n\r\n")
+            assert [answered.code for answered in await connection.answers()] == [400]
+    assert "RuntimeError" in caplog.text
+    assert "secret" not in caplog.text
 
 
 @pytest.mark.parametrize("attack", HEADS.values(), ids=HEADS)

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.core.wire import RawRequest
 from proxy.http1 import (
     HeadTooLargeError,
     Limits,
     MalformedError,
-    RequestHead,
     find_end,
     of_request,
     parse_request,
@@ -25,7 +25,7 @@ VALUES = st.text(
 FIELDS = st.lists(st.tuples(TOKENS.filter(lambda name: name.lower() != "host"), VALUES))
 
 
-def said(received: bytes, limits: Limits = Limits()) -> RequestHead:  # noqa: B008 - a constant
+def said(received: bytes, limits: Limits = Limits()) -> RawRequest:  # noqa: B008 - a constant
     end = find_end(received, limits)
     assert end >= 0
     return parse_request(received[:end])
@@ -33,7 +33,7 @@ def said(received: bytes, limits: Limits = Limits()) -> RequestHead:  # noqa: B0
 
 def test_a_request_is_what_its_bytes_say() -> None:
     head = said(b"GET /a%2Fb?x=+#y HTTP/1.1\r\nHost: p\r\nx-two:\t 2 \xff \r\nX-Two:\r\n\r\nrest")
-    assert head == RequestHead(
+    assert head == RawRequest(
         "GET", "/a%2Fb?x=+#y", (("Host", "p"), ("x-two", "2 \xff"), ("X-Two", ""))
     )
 
@@ -41,7 +41,7 @@ def test_a_request_is_what_its_bytes_say() -> None:
 @given(method=TOKENS, fields=FIELDS)
 def test_what_is_rendered_parses_to_the_same(method: str, fields: list[tuple[str, str]]) -> None:
     headers = (("Host", "p"), *fields)
-    assert said(render(f"{method} /x HTTP/1.1", headers), Limits(fields=1000)) == RequestHead(
+    assert said(render(f"{method} /x HTTP/1.1", headers), Limits(fields=1000)) == RawRequest(
         method, "/x", headers
     )
 

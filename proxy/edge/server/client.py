@@ -1,137 +1,151 @@
-"""The other end of one request: the port `Client` over one aiohttp request."""
+"""The other end of one request: the port `Client` over a connection."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Final, Protocol
 
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
-
-from proxy.core.errors import BadRequest, RequestTimeout, TooLarge
-from proxy.core.wire import Headers, Reply
-from proxy.edge.server.connection import HttpServer
-from proxy.ports import ClientGone
+from proxy.core.wire import Headers, RawRequest, Reply
+from proxy.edge.server.answer import Answer
+from proxy.edge.server.incoming import Incoming
+from proxy.http1 import is_last
 
 # After these, where the next request begins is a guess, and guesses smuggle.
-_NOT_UNDERSTOOD = frozenset({400, 405, 411})
+_NOT_UNDERSTOOD: Final = frozenset({400, 405, 411, 431})
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class _Unnamed(web.StreamResponse):
-    """An answer that does not name, in `Server`, the library to look for holes in."""
+class Wire(Protocol):
+    """What a client needs of its connection."""
 
-    async def _write_headers(self) -> None:
-        self.headers.popall("Server", None)
-        await super()._write_headers()
+    @property
+    def finishing(self) -> bool:
+        """Whether every answer is the last one of its connection."""
+        ...
 
+    @property
+    def body_seconds(self) -> float:
+        """For how long a body is waited for."""
+        ...
 
-class _Whole(_Unnamed, web.Response):
-    """The same, its body there from the start."""
+    def send(self, data: bytes) -> None:
+        """Send, without waiting.
+
+        Raises:
+            ClientGone: there is nobody to send to.
+        """
+        ...
+
+    def flush_soon(self) -> None:
+        """Have the client flushed once it has nothing to do."""
+        ...
+
+    async def taken(self) -> None:
+        """Wait until what was sent is taken, but for a bounded rest, and not for ever.
+
+        Raises:
+            ClientGone: the client has left, or takes nothing.
+        """
+        ...
+
+    def resume(self) -> None:
+        """Take in what comes."""
+        ...
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        ...
 
 
 class HttpClient:
     """Reads the body when it is asked for, and writes one answer."""
 
-    def __init__(self, request: web.BaseRequest, http: HttpServer) -> None:
-        self._request = request
-        self._http = http
-        self._response: web.StreamResponse | None = None
+    __slots__ = (
+        "_answer",
+        "_head",
+        "_raw",
+        "_whole",
+        "_wire",
+        "begun",
+        "closes",
+        "incoming",
+        "lingers",
+    )
 
-    @property
-    def response(self) -> web.StreamResponse:
-        """What aiohttp sends or has sent; without an answer, the connection ends."""
-        if self._response is None:
-            self._response = _Whole(status=500)
-            self._response.force_close()
-        return self._response
+    _answer: Answer
 
-    @property
-    def begun(self) -> bool:
+    def __init__(self, raw: RawRequest, incoming: Incoming, wire: Wire) -> None:
+        self._raw = raw
+        self._wire = wire
+        self.begun = False
         """As the port says."""
-        return self._response is not None
+        # It waits for what follows at once, so that both go in one piece.
+        self._head = b""
+        self.incoming = incoming
+        self.closes = is_last(raw.headers)
+        """Whether nothing may follow on the connection."""
+        self.lingers = False
+        """Whether there may be more of the request than was taken in."""
+        self._whole = False
 
     async def body(self, limit: int) -> bytes:
         """As the port says."""
-        request = self._request
-        if (request.content_length or 0) > limit:
-            raise TooLarge(f"the body is larger than {limit} bytes")
-        if not request.can_read_body:
-            return b""
-        await self._invite_body()
-        received = bytearray()
-        try:
-            async with asyncio.timeout(self._http.bounds.body):
-                async for chunk in request.content.iter_any():
-                    received += chunk
-                    if len(received) > limit:
-                        raise TooLarge(f"the body is larger than {limit} bytes")
-        except TimeoutError as exc:
-            raise RequestTimeout("the body did not arrive in time") from exc
-        except (HttpProcessingError, web.RequestPayloadError) as exc:
-            raise BadRequest("the body is not framed as RFC 9112 has it") from exc
-        return bytes(received)
+        self.incoming.check(limit)
+        if not self.incoming.complete:
+            self._invite_body()
+            self._wire.resume()
+        return await self.incoming.read(limit, self._wire.body_seconds)
 
-    async def _invite_body(self) -> None:
+    def _invite_body(self) -> None:
         """RFC 9110, 10.1.1: a client that asked first waits for this, or for a refusal."""
-        if self._request.headers.get("Expect", "").lower() == "100-continue":
-            await self._request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            # It is no part of the answer, and must not count as its beginning.
-            self._request.writer.output_size = 0
+        if self._raw.value("Expect").lower() == "100-continue":
+            self._wire.send(_CONTINUE)
 
     async def send(self, reply: Reply) -> None:
         """As the port says."""
-        self._response = _Whole(status=reply.code, body=reply.body)
-        self._set(self._response, reply.headers)
-        async with self._taken():
-            await self._response.prepare(self._request)
-            await self._response.write_eof()
+        answer = self._begin(reply.code, reply.headers, len(reply.body))
+        self._whole = True
+        await self._give(answer.piece(reply.body))
 
-    async def begin(self, code: int, headers: Headers) -> None:
+    async def begin(self, code: int, headers: Headers, length: int | None = None) -> None:
         """As the port says."""
-        self._response = _Unnamed(status=code)
-        self._set(self._response, headers)
-        async with self._taken():
-            await self._response.prepare(self._request)
+        self._begin(code, headers, length)
+        self._wire.flush_soon()
 
     async def write(self, chunk: bytes) -> None:
         """As the port says."""
-        if self._request.method == "HEAD":
-            return
-        async with self._taken():
-            await self.response.write(chunk)
+        await self._give(self._answer.piece(chunk))
 
     async def end(self) -> None:
         """As the port says."""
-        async with self._taken():
-            await self.response.write_eof()
+        self._whole = True
+        await self._give(self._answer.end())
 
     def abort(self) -> None:
         """As the port says."""
-        if self._request.transport is not None:
-            self._request.transport.abort()
+        self._wire.abort()
 
-    @asynccontextmanager
-    async def _taken(self) -> AsyncIterator[None]:
-        """Wait inside for the client to take what it is given, but not for ever.
+    def flush(self) -> None:
+        """Send the head, where nothing came to go with it."""
+        head, self._head = self._head, b""
+        if head:
+            self._wire.send(head)
 
-        Raises:
-            ClientGone: it has left, or takes nothing.
-        """
-        try:
-            async with asyncio.timeout(self._http.bounds.stall) as scope:
-                yield
-        except ConnectionError as exc:
-            raise ClientGone from exc
-        except TimeoutError as exc:
-            if not scope.expired():
-                raise
-            # What waits for it would be kept for as long as it likes.
-            self.abort()
-            raise ClientGone from exc
+    def conclude(self) -> None:
+        """Nothing more comes: where that is too little, have the client know."""
+        if not self.begun:
+            self.closes = True
+            self._wire.send(self._begin(500, (), 0).head)
+        elif not self._whole:
+            self._wire.abort()
 
-    def _set(self, response: web.StreamResponse, headers: Headers) -> None:
-        for key, value in headers:
-            response.headers.add(key, value)
-        unread = not self._request.content.is_eof()
+    def _begin(self, code: int, headers: Headers, length: int | None) -> Answer:
         # What was refused unread must not be read as the next request.
-        if unread or response.status in _NOT_UNDERSTOOD or self._http.finishing:
-            response.force_close()
+        self.lingers = not self.incoming.complete or code in _NOT_UNDERSTOOD
+        self.closes = self.closes or self.lingers or self._wire.finishing
+        answer = Answer(code, headers, length, to=self._raw.method, closes=self.closes)
+        self._answer, self._head, self.begun = answer, answer.head, True
+        return answer
+
+    async def _give(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        if head or data:
+            self._wire.send(head + data)
+        await self._wire.taken()

@@ -1,34 +1,45 @@
-"""One connection: what is a request at all, and what a connection may cost.
+"""One connection: where a request begins, and what a connection may cost.
 
-What is not HTTP ends as a `Status` too, without an echo of what was sent.
+One request is under way at a time; what comes meanwhile waits. What is not
+HTTP ends as a `Status` too, without an echo of what was sent.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
-from aiohttp import HttpVersion11, StreamReader, web
-from aiohttp.abc import AbstractAccessLogger
-from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError, LineTooLong
-from aiohttp.http_parser import RawRequestMessage
-from aiohttp.web_protocol import RequestHandler
+from proxy.core.errors import BadRequest, HeadersTooLarge, Refused
+from proxy.core.wire import RawRequest
+from proxy.edge.server.client import HttpClient
+from proxy.edge.server.incoming import Incoming
+from proxy.http1 import HeadTooLargeError, Limits, MalformedError, find_end, parse_request
+from proxy.ports import Client, ClientGone
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-Malformed = Callable[[web.BaseRequest, BaseException | None], Awaitable[web.StreamResponse]]
+# What waits of requests that were sent before the one under way was answered.
+_AHEAD: Final = 64 * 1024
+
+
+class Service(Protocol):
+    """Who answers; the pipeline."""
+
+    async def serve(self, raw: RawRequest, client: Client) -> None:
+        """Answer one request."""
+        ...
+
+    async def malformed(self, refused: Refused, peer: str, client: Client) -> None:
+        """Answer what is no request."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one connection may cost. Sizes in bytes, times in seconds."""
+    """What one connection may cost. Times in seconds."""
 
-    request_line: int = 16 * 1024
-    header: int = 64 * 1024  # a Keycloak token with hundreds of groups fits
-    headers: int = 100
-    head: int = 128 * 1024  # all of it; the others multiply to megabytes before anybody is known
+    head: Limits = field(default_factory=Limits)
     idle: float = 75.0  # between requests, and for the head of one
     body: float = 60.0
     stall: float = 60.0  # for a client to take what waits for it of its answer
@@ -37,136 +48,253 @@ class Bounds:
     oldest_goes: bool = False  # for one too many; else that one does
 
 
-class HttpServer(web.Server):
-    """Makes a `_Connection` for each that connects, and counts them."""
+class House:
+    """What all connections of a listener share."""
 
-    def __init__(self, handler: Handler, malformed: Malformed, bounds: Bounds) -> None:
-        # An upstream watch must not outlive its client, so its leaving cancels the handler.
-        super().__init__(handler, handler_cancellation=True)
-        self.malformed = malformed
+    def __init__(self, service: Service, bounds: Bounds) -> None:
+        self.service = service
         self.bounds = bounds
+        self.connections: dict[Connection, None] = {}
+        """Those that are open, the oldest first."""
+        self.under_way = 0
+        """How many requests are."""
         self.finishing = False
         """Whether every answer is the last one of its connection."""
+        self.changed = asyncio.Event()
+        """Set each time that a request or a connection has ended."""
 
-    def __call__(self) -> RequestHandler:
-        """Take one more connection."""
-        return _Connection(self)
+
+class Connection(asyncio.Protocol):
+    """One connection. Cancels what is done for a client that leaves."""
+
+    __slots__ = (
+        "_ahead",
+        "_client",
+        "_deadline",
+        "_full",
+        "_house",
+        "_lingers",
+        "_loop",
+        "_peer",
+        "_reading",
+        "_room",
+        "_task",
+        "_timer",
+        "_transport",
+    )
+
+    _transport: asyncio.Transport
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._loop = asyncio.get_running_loop()
+        self._peer = ""
+        # What has come and is not yet looked at.
+        self._ahead = b""
+        self._client: HttpClient | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._reading = True
+        # While it is full, what is sent is waited for.
+        self._full = False
+        self._room: asyncio.Future[None] | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._lingers = False
+
+    @property
+    def finishing(self) -> bool:
+        """As `Wire` says."""
+        return self._house.finishing
+
+    @property
+    def body_seconds(self) -> float:
+        """As `Wire` says."""
+        return self._house.bounds.body
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # of a stream
+        """Take one more connection, or end one for it."""
+        house, bounds = self._house, self._house.bounds
+        self._transport = transport
+        self._peer = transport.get_extra_info("peername")[0]
+        house.connections[self] = None
+        self._deadline = self._loop.time() + bounds.idle
+        self._timer = self._loop.call_at(self._deadline, self._look)
+        if len(house.connections) > bounds.connections:
+            # At once: to close it properly would wait for the other end.
+            (next(iter(house.connections)) if bounds.oldest_goes else self).abort()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """End what is done for who has left."""
+        self._house.connections.pop(self, None)
+        self._house.changed.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wake()
+        if self._task is not None:
+            self._task.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what has come: of the request under way, or ahead of its time."""
+        if self._lingers:
+            return
+        if self._client is not None:
+            data = self._feed(self._client.incoming, data)
+        if not data:
+            return
+        self._ahead = self._ahead + data if self._ahead else data
+        if self._client is None:
+            self._take_request()
+        elif len(self._ahead) > _AHEAD:
+            self._pause()
+
+    def pause_writing(self) -> None:
+        """Take note that what was sent is not taken."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """Take note that there is room again."""
+        self._full = False
+        self._wake()
+
+    def send(self, data: bytes) -> None:
+        """As `Wire` says."""
+        if self._transport.is_closing():
+            raise ClientGone
+        self._transport.write(data)
+
+    def flush_soon(self) -> None:
+        """As `Wire` says."""
+        self._loop.call_soon(self._flush)
+
+    async def taken(self) -> None:
+        """As `Wire` says."""
+        if self._full:
+            await self._taken_in_time()
+        if self._transport.is_closing():
+            raise ClientGone
+
+    def resume(self) -> None:
+        """As `Wire` says."""
+        if not self._reading:
+            self._reading = True
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """As `Wire` says."""
+        self._transport.abort()
 
     def finish(self) -> None:
-        """End each connection after what is under way on it, those without now.
+        """End after the request that is under way; without one, now."""
+        if self._task is None:
+            self._transport.close()
 
-        Aiohttp's own `pre_shutdown` and `shutdown` stop reading, and with that
-        drop the rest of a body that is on its way.
-        """
-        self.finishing = True
-        for connection in self.connections:
-            if isinstance(connection, _Connection) and connection.is_idle:
-                connection.close()
-
-
-class _Connection(RequestHandler):
-    """One connection. Differs from aiohttp's in how it says that it was not understood."""
-
-    __slots__ = ("_http",)
-
-    def __init__(self, http: HttpServer) -> None:
-        bounds = http.bounds
-        super().__init__(
-            http,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=bounds.idle,
-            max_line_size=bounds.request_line,
-            max_field_size=bounds.header,
-            max_headers=bounds.headers,
-            lingering_time=bounds.linger,
-            auto_decompress=False,
-            access_log_class=_NoAccessLogger,
-        )
-        self._http = http
-        parser: Any = _Parser(self._parser, bounds.head)  # stands in for it from here
-        self._parser = parser
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no request is under way, nor waits."""
-        return self._current_request is None and not self._messages
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        too_many = self._http.connections[: -self._http.bounds.connections]
-        if too_many and not self._http.bounds.oldest_goes:
-            self.force_close()
-            return
-        for connection in too_many:
-            if connection.transport is not None:
-                # At once: to close it properly would wait for the other end.
-                connection.transport.abort()
-
-    def _make_error_handler(self, err_info: Any) -> Handler:
-        """Aiohttp's own would log and echo the offending bytes, which may hold a token."""
-
-        async def handler(request: web.BaseRequest) -> web.StreamResponse:
-            return await self._http.malformed(request, err_info.exc)
-
-        return handler
-
-    def log_exception(self, *_args: object, exc_info: object = None, **_: object) -> None:
-        """What aiohttp would log with a traceback may quote what was sent."""
-        log.warning("a connection broke: %s", type(exc_info).__name__)
-
-
-_Messages: TypeAlias = Sequence[tuple[RawRequestMessage, StreamReader]]
-
-
-class _Parser:
-    """Aiohttp's parser, held to what it leaves open.
-
-    It lets any version pass, bounds each line of a head and not the head, and
-    when chunks break it leaves the reader of the body waiting, and takes the
-    fault for another request, to be answered as well.
-    """
-
-    def __init__(self, parser: Any, head: int) -> None:
-        self._parser = parser
-        self._most = head
-        self._pending = 0
-        self._body: StreamReader | None = None
-
-    def feed_data(self, data: bytes) -> tuple[_Messages, bool, bytes]:
-        """Parse what has come; returns requests whose heads are complete.
-
-        Raises:
-            HttpProcessingError: it is not HTTP/1.1.
-        """
+    def _take_request(self) -> None:
+        """Begin to serve what has come, if its head is whole."""
         try:
-            messages, upgraded, tail = self._parser.feed_data(data)
-        except HttpProcessingError:
-            if self._body is None or self._body.is_eof():
+            end = find_end(self._ahead, self._house.bounds.head)
+            if end < 0:
+                return
+            raw = parse_request(self._ahead[:end], self._peer)
+            incoming = Incoming(raw.headers)
+        except HeadTooLargeError:
+            self._refuse(HeadersTooLarge("the request line or a header is too long"))
+            return
+        except MalformedError:
+            self._refuse(BadRequest("the request is not HTTP/1.1 as RFC 9112 has it"))
+            return
+        client = HttpClient(raw, incoming, self)
+        self._ahead = self._feed(incoming, self._ahead[end + 2 :])
+        self._begin(client, self._house.service.serve(raw, client))
+
+    def _refuse(self, refused: Refused) -> None:
+        client = HttpClient(RawRequest("", "", ()), Incoming(()), self)
+        self._ahead = b""
+        self._begin(client, self._house.service.malformed(refused, self._peer, client))
+
+    def _feed(self, incoming: Incoming, data: bytes) -> bytes:
+        """Give a request what is its own of the data; returns what is not."""
+        rest = incoming.feed(data)
+        if incoming.waits:
+            self._pause()
+        return rest
+
+    def _begin(self, client: HttpClient, work: Coroutine[None, None, None]) -> None:
+        self._client = client
+        self._house.under_way += 1
+        self._task = self._loop.create_task(self._do(client, work))
+
+    async def _do(self, client: HttpClient, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+            client.conclude()
+        except ClientGone:
+            self.abort()
+        except Exception as exc:  # noqa: BLE001 - its traceback may quote what was sent
+            log.warning("a connection broke: %s", type(exc).__name__)
+            self.abort()
+        finally:
+            self._task = None
+            self._house.under_way -= 1
+            self._house.changed.set()
+        self._go_on(client)
+
+    def _go_on(self, client: HttpClient) -> None:
+        """Go on to the next request, or to the end."""
+        if self._transport.is_closing():
+            return
+        if client.lingers:
+            self._linger()
+        elif client.closes or self.finishing:
+            self._transport.close()
+        else:
+            self._client = None
+            self._deadline = self._loop.time() + self._house.bounds.idle
+            self.resume()
+            if self._ahead:
+                self._take_request()
+
+    def _linger(self) -> None:
+        """Let go what still comes for a while: an end at once could overtake the answer."""
+        self._lingers = True
+        self._ahead = b""
+        self.resume()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(self._house.bounds.linger, self._transport.close)
+
+    def _look(self) -> None:
+        """End the connection if nothing was asked for too long."""
+        now = self._loop.time()
+        if self._task is None and now >= self._deadline:
+            self._transport.close()
+            return
+        again = self._deadline if self._task is None else now + self._house.bounds.idle
+        self._timer = self._loop.call_at(again, self._look)
+
+    def _flush(self) -> None:
+        if self._client is not None and not self._transport.is_closing():
+            self._client.flush()
+
+    def _pause(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def _wake(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    async def _taken_in_time(self) -> None:
+        try:
+            async with asyncio.timeout(self._house.bounds.stall) as scope:
+                while self._full and not self._transport.is_closing():
+                    self._room = self._loop.create_future()
+                    await self._room
+        except TimeoutError as exc:
+            if not scope.expired():
                 raise
-            self._body.set_exception(web.RequestPayloadError("broken framing"))
-            return (), False, b""
-        if messages:
-            self._pending = 0
-            self._body = messages[-1][1]
-            if any(message.version != HttpVersion11 for message, _ in messages):
-                raise BadHttpMessage("another version than 1.1")
-        elif self._body is None or self._body.is_eof():
-            self._pending += len(data)
-            if self._pending > self._most:
-                raise LineTooLong(b"", self._most)
-        return messages, upgraded, tail
-
-    def __getattr__(self, name: str) -> Any:
-        """Everything else is aiohttp's."""
-        return getattr(self._parser, name)
-
-
-class _NoAccessLogger(AbstractAccessLogger):
-    """The audit log is the access log."""
-
-    @property
-    def enabled(self) -> bool:
-        return False
-
-    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        """Never called, since not enabled."""
+            # What waits for it would be kept for as long as it likes.
+            self.abort()
+            raise ClientGone from exc
+        finally:
+            self._room = None
