@@ -1,7 +1,8 @@
-"""The composition root: the only module that knows everything.
+"""The composition root: the only module that knows every room that serves tenants.
 
 Builds the rooms from the settings, starts them in order, and stops them in
-the order in which nothing is lost.
+the order in which nothing is lost. `serving` says in how many processes, and
+what operators and issuers are served beside.
 """
 
 import asyncio
@@ -10,17 +11,15 @@ import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
 
 from proxy.core.identity import IssuerRules, Naming, OidcNaming, ServiceAccountNaming
 from proxy.core.policy import ClaimGrants
 from proxy.edge.auditlog import JsonLines
-from proxy.edge.backchannel import BackChannel
 from proxy.edge.certificate import Certificate
 from proxy.edge.iam import Ages, Answers, Introspected, Introspection
 from proxy.edge.jwks import COOLDOWN, IssuerConfig, Issuers, SignedNotices, TokenVerifier
-from proxy.edge.management import Check, Management
+from proxy.edge.management import Check, Looks, Page, looking
 from proxy.edge.metrics import CONTENT_TYPE, Metrics
 from proxy.edge.policyfiles import PolicyError, PolicyFiles
 from proxy.edge.server import Bounds, Server
@@ -42,12 +41,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BACK_CHANNEL_BOUNDS = Bounds(idle=15, body=10, stall=10, connections=100, oldest_goes=True)
-"""What a connection of an issuer may cost; its requests are short and few.
-
-Whoever holds many open must not keep out a notice, which no issuer sends twice.
-"""
-
 REFUSED_SECONDS = 5.0
 """For how long an IAM that says no is not asked again, at most."""
 
@@ -56,17 +49,12 @@ class StartError(Exception):
     """The proxy cannot start; the message says what to mend."""
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where a running proxy listens."""
-
-    port: int
-    management_port: int
-    back_channel_port: int | None = None
-
-
 class App:
-    """One proxy: built from settings, started, and stopped."""
+    """What serves tenants: built from settings, started, and stopped.
+
+    `looks` is what operators see of it, `notices` takes what issuers end, and
+    `certificate` is what it shows to whoever connects.
+    """
 
     def __init__(self, settings: Settings) -> None:
         """Build everything that needs no I/O beyond reading files.
@@ -78,21 +66,21 @@ class App:
         self._stopping = False
         self._failed = asyncio.Event()
         self._metrics = Metrics()
-        with _needing("server.certFile, server.keyFile"):
-            self._certificate = Certificate(settings.server.cert_file, settings.server.key_file)
-        with _needing("issuers"):
+        with needing("server.certFile, server.keyFile"):
+            self.certificate = Certificate(settings.server.cert_file, settings.server.key_file)
+        with needing("issuers"):
             configs = [_issuer(issuer) for issuer in settings.issuers]
             self._issuers = Issuers(configs)
             self._introspections = _introspections(settings.issuers, configs)
         self._verifier = TokenVerifier(self._issuers, self._introspections)
         self._policies = _policies(settings.policies)
-        with _needing("entitlements.permissions"):
+        with needing("entitlements.permissions"):
             self._permissions = _permissions(settings)
         self._questions: dict[tuple[str, str], Answers[Any]] = {
             **{(n, "introspection"): each.answers for n, each in self._introspections.items()},
             **{(each.issuer, "permissions"): each.answers for each in self._permissions},
         }
-        with _needing("audit.file"):
+        with needing("audit.file"):
             self._audit = JsonLines(settings.audit.file)
         cluster = settings.cluster
         self._upstream = ApiServer(
@@ -119,7 +107,7 @@ class App:
         )
         self._server = Server(
             self._pipeline,
-            self._certificate.context,
+            self.certificate.context,
             Bounds(
                 idle=settings.server.idle_seconds,
                 body=settings.server.body_seconds,
@@ -127,26 +115,25 @@ class App:
                 connections=settings.server.max_connections,
             ),
         )
-        self._notices = SignedNotices(self._issuers, self._verifier.revoke)
-        self._back_channel = Server(
-            BackChannel(self._notices), self._certificate.context, BACK_CHANNEL_BOUNDS
-        )
-        self._management = Management(
-            self._checks(), self._notes(), lambda: (self._metrics.page(), CONTENT_TYPE)
+        self.notices = SignedNotices(self._issuers, self._verifier.revoke)
+        self.looks = Looks(
+            live=looking({}),  # that the event loop got here is what is asked
+            ready=looking(self._checks()),
+            notes=looking(self._notes()),
+            metrics=self._page,
         )
         self._stack = AsyncExitStack()
 
-    async def start(self) -> Addresses:
-        """Start, tenants last; what was begun is undone if something cannot start.
+    async def start(self) -> None:
+        """Start all but the listener; what was begun is undone if something cannot start.
 
         Raises:
-            StartError: an address or the cluster's credentials cannot be had.
+            StartError: the cluster's credentials cannot be had.
         """
-        settings = self._settings
         async with AsyncExitStack() as stack:
             stack.callback(self._audit.close)
             stack.push_async_callback(self._upstream.close)
-            with _needing("cluster"):
+            with needing("cluster"):
                 await self._upstream.start()
             for introspection in self._introspections.values():
                 stack.push_async_callback(introspection.close)
@@ -156,33 +143,32 @@ class App:
             await self._issuers.start()
             if self._policies is not None:
                 self._background(stack, self._policies.run())
-            self._background(stack, self._certificate.run())
-            if (interval := _recheck_interval(settings)) is not None:
+            self._background(stack, self.certificate.run())
+            if (interval := _recheck_interval(self._settings)) is not None:
                 self._background(stack, self._pipeline.recheck_watches(interval))
-            stack.push_async_callback(self._management.stop)
-            with _needing("management.address"):
-                address = settings.management.address
-                management_port = await self._management.start(address.host, address.port)
-            stack.push_async_callback(self._back_channel.stop, 0)
-            back_channel_port = None
-            if settings.back_channel is not None:
-                with _needing("backChannel.address"):
-                    address = settings.back_channel.address
-                    back_channel_port = await self._back_channel.start(address.host, address.port)
-            with _needing("server.address"):
-                address = settings.server.address
-                port = await self._server.start(address.host, address.port)
             self._show_metrics()
             self._stack = stack.pop_all()
-        return Addresses(port, management_port, back_channel_port)
 
-    async def stop(self) -> None:
-        """Drain: not ready, no new connections, watches end, requests finish; then close."""
+    async def listen(self) -> int:
+        """Let tenants in; returns the port.
+
+        Raises:
+            StartError: the address cannot be had.
+        """
+        address = self._settings.server.address
+        with needing("server.address"):
+            return await self._server.start(address.host, address.port)
+
+    async def drain(self) -> None:
+        """Let nobody in any more: not ready, no new connections, watches end, requests finish."""
         shutdown = self._settings.shutdown
         self._stopping = True
         await asyncio.sleep(shutdown.delay_seconds)
         self._pipeline.drain()
         await self._server.stop(shutdown.grace_seconds)
+
+    async def close(self) -> None:
+        """Undo the start."""
         await self._stack.aclose()
 
     async def failed(self) -> None:
@@ -192,6 +178,9 @@ class App:
     def reopen_logs(self) -> None:
         """Start a new audit file under the same name."""
         self._audit.reopen()
+
+    async def _page(self) -> Page:
+        return self._metrics.page(), CONTENT_TYPE
 
     def _entitlements(self) -> Entitlements:
         """Every source that is configured, as one."""
@@ -279,7 +268,7 @@ class App:
             "hostclaim_proxy_revocations",
             "What issuers said they had ended, since the start.",
             ("issuer", "kind"),
-            lambda: self._notices.taken,
+            lambda: self.notices.taken,
         )
         show(
             "hostclaim_proxy_iam_questions",
@@ -329,7 +318,7 @@ class App:
 
 
 @contextmanager
-def _needing(fields: str) -> Iterator[None]:
+def needing(fields: str) -> Iterator[None]:
     """Name the fields of the settings by which something cannot be had."""
     try:
         yield
@@ -414,7 +403,7 @@ def _recheck_interval(settings: Settings) -> float | None:
 def _policies(settings: PolicySettings | None) -> PolicyFiles | None:
     if settings is None:
         return None
-    with _needing("policies.paths"):
+    with needing("policies.paths"):
         return PolicyFiles(settings.paths, interval=settings.poll_seconds)
 
 

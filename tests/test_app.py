@@ -13,10 +13,13 @@ import pytest
 import yaml
 
 from proxy import settings
-from proxy.app import BACK_CHANNEL_BOUNDS, REFUSED_SECONDS, App, StartError
+from proxy.app import REFUSED_SECONDS, App, StartError
 from proxy.edge.iam import Ages
 from proxy.edge.policyfiles import PolicyFiles
 from proxy.pipeline import CombinedEntitlements
+from proxy.serving import Single
+from proxy.serving.front import BACK_CHANNEL_BOUNDS
+from proxy.settings import Settings
 from tests.cli.test_serve import CERTIFIED, POLICY
 from tests.edge import apiservers
 from tests.edge.apiservers import FakeApiServer
@@ -45,8 +48,15 @@ class Surroundings:
     apiserver: FakeApiServer
     authority: Authority
 
+    def proxy(self, **changes: Any) -> Single:
+        """A whole proxy with these settings; a section of None is left out."""
+        return Single(self.settings(**changes))
+
     def app(self, **changes: Any) -> App:
-        """A proxy with these settings; a section of None is left out."""
+        """What serves tenants, with these settings."""
+        return App(self.settings(**changes))
+
+    def settings(self, **changes: Any) -> Settings:
         usual: dict[str, Any] = LEAST | {
             "server": CERTIFIED | {"address": "127.0.0.1:0"},
             "management": {"address": "127.0.0.1:0"},
@@ -59,7 +69,7 @@ class Surroundings:
         file = self.folder / "proxy.yaml"
         whole = {name: value for name, value in (usual | changes).items() if value is not None}
         file.write_text(yaml.safe_dump(whole))
-        return App(settings.load(file, {}))
+        return settings.load(file, {})
 
 
 @pytest.fixture
@@ -86,8 +96,8 @@ async def ask(port: int, path: str) -> tuple[int, str]:
 async def test_an_issuer_that_is_away_leaves_it_running_and_not_ready(
     around: Surroundings,
 ) -> None:
-    app = around.app()
-    port = (await app.start()).management_port
+    proxy = around.proxy()
+    port = (await proxy.start()).management_port
     assert await ask(port, "/livez") == (200, "ok")
     async with asyncio.timeout(10):
         while "it cannot be reached" not in (await ask(port, "/readyz"))[1]:
@@ -96,19 +106,19 @@ async def test_an_issuer_that_is_away_leaves_it_running_and_not_ready(
     assert code == 503
     assert "[+]cluster ok" in text
     assert "[-]issuers failed: corp: keys were never fetched" in text
-    await app.stop()
+    await proxy.stop()
 
 
 async def test_an_issuer_may_be_asked_every_second(around: Surroundings) -> None:
     away = {"name": "corp", "url": "https://127.0.0.1:1", "audiences": ["hostclaim-proxy"]}
-    app = around.app(issuers=[{**away, "refreshSeconds": 1, "maxStaleSeconds": 1}])
-    await app.start()
-    await app.stop()
+    proxy = around.proxy(issuers=[{**away, "refreshSeconds": 1, "maxStaleSeconds": 1}])
+    await proxy.start()
+    await proxy.stop()
 
 
 async def test_metrics_tell_of_requests_upstream_and_policies(around: Surroundings) -> None:
-    app = around.app()
-    port = (await app.start()).management_port
+    proxy = around.proxy()
+    port = (await proxy.start()).management_port
     page = (await ask(port, "/metrics"))[1]
     for name in (
         "hostclaim_proxy_upstream_requests",
@@ -119,7 +129,7 @@ async def test_metrics_tell_of_requests_upstream_and_policies(around: Surroundin
     ):
         assert f"\n{name} " in page
     assert "hostclaim_proxy_iam_questions{" not in page
-    await app.stop()
+    await proxy.stop()
 
 
 ASKED: dict[str, Any] = {
@@ -133,8 +143,8 @@ ASKED: dict[str, Any] = {
 
 async def test_an_iam_that_is_asked_is_counted_and_noted(around: Surroundings) -> None:
     (around.folder / "secret").write_text("s3cret")
-    app = around.app(issuers=[ASKED])
-    addresses = await app.start()
+    proxy = around.proxy(issuers=[ASKED])
+    addresses = await proxy.start()
     assert (await ask(addresses.management_port, "/readyz"))[0] == 200
     claims = {"iss": ASKED["url"], "sub": "alice"}
     token = jwt.encode(claims, "k" * 32, algorithm="HS256")
@@ -147,7 +157,7 @@ async def test_an_iam_that_is_asked_is_counted_and_noted(around: Surroundings) -
     code, text = await ask(addresses.management_port, "/readyz?verbose")
     assert code == 200
     assert "[!]introspection-corp: it cannot be reached" in text
-    await app.stop()
+    await proxy.stop()
 
 
 async def call(around: Surroundings, port: int, token: str) -> int:
@@ -174,7 +184,7 @@ async def interval_of(app: App) -> float | None:
     app._pipeline.recheck_watches = note  # type: ignore[method-assign] # to see what it is given
     await app.start()
     await asyncio.sleep(0)
-    await app.stop()
+    await app.close()
     return given[0] if given else None
 
 
@@ -218,7 +228,7 @@ async def test_a_start_that_fails_leaves_nothing_behind(around: Surroundings, ta
         section = CERTIFIED | address if taken == "server" else address
         before = asyncio.all_tasks()
         with pytest.raises(StartError, match=rf"{taken}\.address: "):
-            await around.app(**{taken: section}).start()
+            await around.proxy(**{taken: section}).start()
     assert asyncio.all_tasks() == before
 
 
@@ -233,9 +243,9 @@ async def test_a_start_with_other_policies_than_files_can_be_is_an_error(
 async def test_while_it_waits_for_balancers_it_serves_and_is_not_ready(
     around: Surroundings,
 ) -> None:
-    app = around.app(shutdown={"delaySeconds": 0.5, "graceSeconds": 5})
-    addresses = await app.start()
-    stopping = asyncio.create_task(app.stop())
+    proxy = around.proxy(shutdown={"delaySeconds": 0.5, "graceSeconds": 5})
+    addresses = await proxy.start()
+    stopping = asyncio.create_task(proxy.stop())
     async with asyncio.timeout(10):
         while (
             "[-]shutdown failed: stopping"
@@ -251,11 +261,13 @@ async def test_while_it_waits_for_balancers_it_serves_and_is_not_ready(
 
 async def test_nothing_is_left_after_a_stop(around: Surroundings) -> None:
     before = asyncio.all_tasks()
-    app = around.app()
-    await app.start()
-    await app.stop()
+    proxy = around.proxy()
+    await proxy.start()
+    await proxy.stop()
     left = {task.get_coro().__qualname__ for task in asyncio.all_tasks() - before}  # type: ignore[union-attr] # every coroutine has a name
-    assert not {name for name in left if name.startswith(("App", "PolicyFiles", "Certificate"))}
+    assert not {
+        name for name in left if name.startswith(("App", "Single", "PolicyFiles", "Certificate"))
+    }
 
 
 async def test_a_part_that_fails_is_told(around: Surroundings) -> None:
@@ -269,19 +281,19 @@ async def test_a_part_that_fails_is_told(around: Surroundings) -> None:
     await app.start()
     async with asyncio.timeout(10):
         await app.failed()
-    await app.stop()
+    await app.close()
 
 
 async def test_issuers_have_a_listener_of_their_own_where_one_is_set(around: Surroundings) -> None:
-    app = around.app(backChannel={"address": "127.0.0.1:0"})
-    addresses = await app.start()
+    proxy = around.proxy(backChannel={"address": "127.0.0.1:0"})
+    addresses = await proxy.start()
     async with aiohttp.ClientSession() as session:
         for port, code in ((addresses.back_channel_port, 400), (addresses.port, 401)):
             url = f"https://127.0.0.1:{port}/backchannel-logout"
             form = {"logout_token": "a.b.c"}
             async with session.post(url, data=form, ssl=around.authority.trust) as response:
                 assert response.status == code
-    await app.stop()
+    await proxy.stop()
     assert addresses.back_channel_port is not None
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", addresses.back_channel_port)
@@ -290,8 +302,8 @@ async def test_issuers_have_a_listener_of_their_own_where_one_is_set(around: Sur
 async def test_whoever_holds_all_connections_of_issuers_keeps_none_out(
     around: Surroundings,
 ) -> None:
-    app = around.app(backChannel={"address": "127.0.0.1:0"})
-    port = (await app.start()).back_channel_port
+    proxy = around.proxy(backChannel={"address": "127.0.0.1:0"})
+    port = (await proxy.start()).back_channel_port
     trust = around.authority.trust
     held = [
         await asyncio.open_connection("127.0.0.1", port, ssl=trust)
@@ -303,13 +315,13 @@ async def test_whoever_holds_all_connections_of_issuers_keeps_none_out(
             assert response.status == 400
     for _, writer in held:
         writer.transport.abort()
-    await app.stop()
+    await proxy.stop()
 
 
 async def test_without_an_address_issuers_have_none(around: Surroundings) -> None:
-    app = around.app()
-    assert (await app.start()).back_channel_port is None
-    await app.stop()
+    proxy = around.proxy()
+    assert (await proxy.start()).back_channel_port is None
+    await proxy.stop()
 
 
 async def test_policy_files_alone_are_asked_without_a_detour(around: Surroundings) -> None:
@@ -322,22 +334,22 @@ async def test_policy_files_alone_are_asked_without_a_detour(around: Surrounding
 async def test_without_policy_files_the_iam_grants_alone(
     around: Surroundings, entitlements: dict[str, Any]
 ) -> None:
-    app = around.app(policies=None, issuers=[REALM], entitlements=entitlements)
-    assert isinstance(app._entitlements(), CombinedEntitlements)
-    port = (await app.start()).management_port
+    proxy = around.proxy(policies=None, issuers=[REALM], entitlements=entitlements)
+    assert isinstance(proxy._app._entitlements(), CombinedEntitlements)
+    port = (await proxy.start()).management_port
     assert "policies" not in (await ask(port, "/metrics"))[1]
     assert "policies" not in (await ask(port, "/readyz"))[1]
-    await app.stop()
+    await proxy.stop()
 
 
 async def test_an_iam_that_is_asked_what_it_permits_is_counted(around: Surroundings) -> None:
-    app = around.app(issuers=[REALM], entitlements={"permissions": [PERMISSION]})
-    port = (await app.start()).management_port
+    proxy = around.proxy(issuers=[REALM], entitlements={"permissions": [PERMISSION]})
+    port = (await proxy.start()).management_port
     page = (await ask(port, "/metrics"))[1]
     for name in ("questions", "failures", "answers_in_grace", "breaker_open"):
         labels = 'issuer="corp",question="permissions"'
         assert f"\nhostclaim_proxy_iam_{name}{{{labels}}} 0.0" in page
-    await app.stop()
+    await proxy.stop()
 
 
 @pytest.mark.parametrize("url", ["https://iam.example.com", "https://iam.example.com/realms/"])

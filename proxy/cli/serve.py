@@ -3,15 +3,17 @@
 import asyncio
 import logging
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import uvloop
 
 from proxy import settings
-from proxy.app import App, StartError
+from proxy.app import StartError
 from proxy.cli import logs
-from proxy.settings import Settings, SettingsError
+from proxy.serving import Running, Single
+from proxy.settings import SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -42,29 +44,28 @@ def serve(config: Path, log_level: str) -> None:
     logs.begin(log_level)
     try:
         loaded = settings.load(config)
-        clean = uvloop.run(_serve(loaded))
+        clean = uvloop.run(_serve(lambda: Single(loaded)))
     except (SettingsError, StartError) as exc:
         click.echo(f"hostclaim-proxy: {exc}", err=True)
         raise SystemExit(WRONG_CONFIGURATION) from exc
     raise SystemExit(0 if clean else 1)
 
 
-async def _serve(loaded: Settings) -> bool:
+async def _serve(made: Callable[[], Running]) -> bool:
     """Serve until told to stop, or until a part fails; returns whether none did."""
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    app = App(loaded)
-    addresses = await app.start()
-    loop.add_signal_handler(signal.SIGHUP, app.reopen_logs)
+    proxy = made()
+    addresses = await proxy.start()
+    loop.add_signal_handler(signal.SIGHUP, proxy.reopen_logs)
     log.info("serving on port %d, management on %d", addresses.port, addresses.management_port)
-    failed = asyncio.create_task(app.failed())
+    failed = asyncio.create_task(proxy.failed())
     ended = asyncio.create_task(told.wait())
     await asyncio.wait([failed, ended], return_when=asyncio.FIRST_COMPLETED)
     log.info("stopping")
-    clean = not failed.done()
+    unharmed = not failed.done()
     for waiting in (failed, ended):
         waiting.cancel()
-    await app.stop()
-    return clean
+    return await proxy.stop() and unharmed

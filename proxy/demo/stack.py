@@ -14,7 +14,6 @@ import trustme
 import yaml
 
 from proxy import settings
-from proxy.app import App
 from proxy.demo import crds, files, provision
 from proxy.demo.access import Cluster, ClusterAccess
 from proxy.demo.cluster import EmbeddedCluster
@@ -24,6 +23,7 @@ from proxy.demo.hosts import HostController, demo_hosts
 from proxy.demo.issuer import EmbeddedIssuer
 from proxy.demo.provision import PROXY_ACCOUNT, PROXY_NAMESPACE, Admin, Manifest
 from proxy.demo.tour import CLAIM
+from proxy.serving import Single
 
 # Tokens live for five minutes; client-go reads a token file again every minute.
 _RENEW_SECONDS = 60
@@ -51,9 +51,9 @@ async def running(directory: Path, assets: Path | None) -> AsyncIterator[None]:
         write_certificate(directory)
         config = write_proxy_files(directory, issuer.url, issuer.ca_file)
         write_tenant_files(directory, issuer)
-        app = App(settings.load(config))
-        await app.start()
-        stack.push_async_callback(app.stop)
+        served = Single(settings.load(config))
+        await served.start()
+        stack.push_async_callback(served.stop)
         renewing = asyncio.create_task(_keep_tokens_fresh(directory, issuer))
         stack.push_async_callback(_end, renewing)
         yield

@@ -5,29 +5,52 @@ a line for each check.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from aiohttp import web
 
 Check = Callable[[], Awaitable[str]]
 """Returns what is wrong, or the empty string."""
 
+Findings = Mapping[str, str]
+"""What checks returned, by their names."""
 
-class Management:
-    """A small HTTP server; plain, since it belongs on loopback or a pod's network.
+Look = Callable[[], Awaitable[Findings]]
+"""Makes checks."""
 
-    `checks` must hold for the proxy to be ready; `notes` are worth knowing and no
-    more, such as one issuer of several that is away.
+Page = tuple[bytes, str]
+"""What is shown, and its media type."""
+
+
+def looking(checks: Mapping[str, Check]) -> Look:
+    """Make these checks, one after the other."""
+
+    async def look() -> Findings:
+        return {name: await check() for name, check in checks.items()}
+
+    return look
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What is looked at when somebody asks.
+
+    What `live` finds wrong, a restart should mend. What `ready` finds, keeps tenants
+    away until it is over. `notes` are worth knowing and no more, such as one issuer
+    of several that is away.
     """
 
-    def __init__(
-        self,
-        checks: Mapping[str, Check],
-        notes: Mapping[str, Check],
-        metrics: Callable[[], tuple[bytes, str]],
-    ) -> None:
-        self._checks = checks
-        self._notes = notes
-        self._metrics = metrics
+    live: Look
+    ready: Look
+    notes: Look
+    metrics: Callable[[], Awaitable[Page]]
+
+
+class Management:
+    """A small HTTP server; plain, since it belongs on loopback or a pod's network."""
+
+    def __init__(self, looks: Looks) -> None:
+        self._looks = looks
         app = web.Application()
         app.router.add_get("/livez", self._live)
         app.router.add_get("/readyz", self._ready)
@@ -49,24 +72,23 @@ class Management:
         """Stop listening."""
         await self._runner.cleanup()
 
-    async def _live(self, _: web.Request) -> web.Response:
-        """That the event loop got here is what is asked."""
-        return web.Response(text="ok")
+    async def _live(self, request: web.Request) -> web.Response:
+        return _judged("livez", await self._looks.live(), {}, request)
 
     async def _ready(self, request: web.Request) -> web.Response:
-        faults = {name: await check() for name, check in self._checks.items()}
-        bad = [name for name, fault in faults.items() if fault]
-        lines = [f"[-]{name} failed: {f}" if f else f"[+]{name} ok" for name, f in faults.items()]
-        for name, note in self._notes.items():
-            if trouble := await note():
-                lines.append(f"[!]{name}: {trouble}")
-        verdict = "readyz check failed" if bad else "readyz check passed"
-        if bad or "verbose" in request.query:
-            return web.Response(
-                status=503 if bad else 200, text="\n".join([*lines, verdict]) + "\n"
-            )
-        return web.Response(text="ok")
+        looks = self._looks
+        return _judged("readyz", await looks.ready(), await looks.notes(), request)
 
     async def _show_metrics(self, _: web.Request) -> web.Response:
-        body, content_type = self._metrics()
-        return web.Response(body=body, headers={"Content-Type": content_type})
+        body, media_type = await self._looks.metrics()
+        return web.Response(body=body, headers={"Content-Type": media_type})
+
+
+def _judged(name: str, found: Findings, notes: Findings, request: web.Request) -> web.Response:
+    bad = any(found.values())
+    if not bad and "verbose" not in request.query:
+        return web.Response(text="ok")
+    lines = [f"[-]{each} failed: {f}" if f else f"[+]{each} ok" for each, f in found.items()]
+    lines += [f"[!]{each}: {trouble}" for each, trouble in notes.items() if trouble]
+    lines.append(f"{name} check {'failed' if bad else 'passed'}")
+    return web.Response(status=503 if bad else 200, text="\n".join(lines) + "\n")

@@ -31,6 +31,6 @@ class Metrics:
         gauge = Gauge(f"hostclaim_proxy_refresh_{name}", help_text, registry=self._registry)
         gauge.set_function(read)
 
-    def page(self) -> tuple[bytes, str]:
+    async def page(self) -> tuple[bytes, str]:
         """The page in Prometheus' text format, and its media type."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST

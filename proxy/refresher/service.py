@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
-from proxy.edge.management import Check, Management
+from proxy.edge.management import Check, Looks, Management, looking
 from proxy.refresher import cluster
 from proxy.refresher.clock import SystemClock
 from proxy.refresher.cluster import Cluster, ClusterLease
@@ -59,7 +59,14 @@ async def run(config: Config, told: asyncio.Event) -> bool:
         leases = ClusterLease(client, *config.lease, seconds=timing.renew / 2)
         election = Election(leases, _identity(), timing, clock)
         _show(metrics, keeping, election)
-        management = Management(_checks(told, keeping, election), _notes(keeping), metrics.page)
+        management = Management(
+            Looks(
+                live=looking({}),
+                ready=looking(_checks(told, keeping, election)),
+                notes=looking(_notes(keeping)),
+                metrics=metrics.page,
+            )
+        )
         stack.push_async_callback(management.stop)
         try:
             port = await management.start(config.host, config.port)

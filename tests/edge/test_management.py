@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from proxy.edge.management import Check, Management
+from proxy.edge.management import Check, Looks, Management, Page, looking
 
 
 class Health:
     """What the checks say; empty is well."""
 
     def __init__(self) -> None:
+        self.loop = ""
         self.cluster = ""
         self.policies = ""
 
@@ -29,10 +30,17 @@ def health() -> Health:
 
 @pytest.fixture
 async def client(health: Health) -> AsyncIterator[aiohttp.ClientSession]:
+    async def page() -> Page:
+        return b"up 1\n", "text/plain; version=0.0.4"
+
+    checks = {"audit": Health().check("cluster"), "cluster": health.check("cluster")}
     management = Management(
-        {"audit": Health().check("cluster"), "cluster": health.check("cluster")},
-        {"policies": health.check("policies")},
-        lambda: (b"up 1\n", "text/plain; version=0.0.4"),
+        Looks(
+            live=looking({"loop": health.check("loop")}),
+            ready=looking(checks),
+            notes=looking({"policies": health.check("policies")}),
+            metrics=page,
+        )
     )
     port = await management.start("127.0.0.1", 0)
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
@@ -50,10 +58,17 @@ async def test_a_healthy_proxy_is_ok(client: aiohttp.ClientSession, path: str) -
     assert await ask(client, path) == (200, "ok")
 
 
-async def test_verbose_names_each_check(client: aiohttp.ClientSession) -> None:
-    code, text = await ask(client, "/readyz?verbose")
-    assert code == 200
-    assert text == "[+]audit ok\n[+]cluster ok\nreadyz check passed\n"
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/livez?verbose", "[+]loop ok\nlivez check passed\n"),
+        ("/readyz?verbose", "[+]audit ok\n[+]cluster ok\nreadyz check passed\n"),
+    ],
+)
+async def test_verbose_names_each_check(
+    client: aiohttp.ClientSession, path: str, told: str
+) -> None:
+    assert await ask(client, path) == (200, told)
 
 
 async def test_a_failed_check_is_not_ready_and_says_why(
@@ -64,6 +79,11 @@ async def test_a_failed_check_is_not_ready_and_says_why(
     assert code == 503
     assert "[-]cluster failed: it does not answer" in text
     assert (await ask(client, "/livez"))[0] == 200
+
+
+async def test_what_is_not_alive_says_why(client: aiohttp.ClientSession, health: Health) -> None:
+    health.loop = "it hangs"
+    assert await ask(client, "/livez") == (503, "[-]loop failed: it hangs\nlivez check failed\n")
 
 
 async def test_a_note_is_shown_and_does_not_make_it_unready(
