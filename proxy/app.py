@@ -81,7 +81,7 @@ class App:
             **{(each.issuer, "permissions"): each.answers for each in self._permissions},
         }
         with needing("audit.file"):
-            self._audit = JsonLines(settings.audit.file)
+            self._audit = JsonLines(settings.audit.file, shared=False)
         cluster = settings.cluster
         self._upstream = ApiServer(
             ClusterAccess(cluster.kubeconfig, cluster.context),

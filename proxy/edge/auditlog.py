@@ -4,6 +4,7 @@ A line is written whole and at once, so a crash loses nothing that was
 answered, and a failure to write is known before the next request is.
 """
 
+import fcntl
 import os
 import sys
 from collections.abc import Mapping
@@ -14,23 +15,35 @@ import msgspec
 
 
 class JsonLines:
-    """The port `AuditLog`. `path` None means standard output."""
+    """The port `AuditLog`. `path` None means standard output.
 
-    def __init__(self, path: Path | None) -> None:
+    `shared` says that other processes write there, too. A short line to a file would
+    be whole without: what a pipe or a full disk takes is a part, and another's follows.
+    """
+
+    def __init__(self, path: Path | None, *, shared: bool) -> None:
         """Open the log.
 
         Raises:
             OSError: the file cannot be opened for appending.
         """
         self._path = path
+        self._shared = shared
         self._encoder = msgspec.json.Encoder()
         self._file = sys.stdout.fileno() if path is None else _open(path)
 
     def write(self, event: Mapping[str, Any]) -> None:
         """As the port says."""
         line = self._encoder.encode(event) + b"\n"
-        while line:
-            line = line[os.write(self._file, line) :]
+        if not self._shared:
+            _write(self._file, line)
+            return
+        # Of the process, so that it is gone with a process that is.
+        fcntl.lockf(self._file, fcntl.LOCK_EX)
+        try:
+            _write(self._file, line)
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN)
 
     def reopen(self) -> None:
         """Start anew under the same name, after the file was moved away (SIGHUP)."""
@@ -43,6 +56,11 @@ class JsonLines:
         """Close the file; standard output stays open."""
         if self._path is not None:
             os.close(self._file)
+
+
+def _write(file: int, line: bytes) -> None:
+    while line:
+        line = line[os.write(file, line) :]
 
 
 def _open(path: Path) -> int:
