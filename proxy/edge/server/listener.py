@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import Callable
+from typing import Any
 
 from proxy.edge.server.connection import Bounds, Connection, House, Service
 
@@ -25,13 +27,23 @@ class Server:
         Raises:
             OSError: the address cannot be had.
         """
+        return await self._listen(host=host, port=port)
+
+    async def start_on(self, bound: socket.socket) -> int:
+        """Listen on a socket that is bound; returns its port.
+
+        Raises:
+            OSError: others listen there.
+        """
+        return await self._listen(sock=bound)
+
+    async def _listen(self, **where: Any) -> int:
         self._listener = await asyncio.get_running_loop().create_server(
             lambda: Connection(self._house),
-            host,
-            port,
             ssl=self._context,
             ssl_handshake_timeout=10,
             backlog=1024,
+            **where,
         )
         return int(self._listener.sockets[0].getsockname()[1])
 
