@@ -6,13 +6,14 @@ what operators and issuers are served beside.
 """
 
 import asyncio
-import logging
+import socket
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, assert_never
 
+from proxy.background import Background
 from proxy.core.identity import IssuerRules, Naming, OidcNaming, ServiceAccountNaming
 from proxy.core.policy import ClaimGrants
 from proxy.edge.auditlog import JsonLines
@@ -39,8 +40,6 @@ from proxy.settings import (
 if TYPE_CHECKING:
     from proxy.edge.iam.permissions import Permissions
 
-log = logging.getLogger(__name__)
-
 REFUSED_SECONDS = 5.0
 """For how long an IAM that says no is not asked again, at most."""
 
@@ -64,7 +63,7 @@ class App:
         """
         self._settings = settings
         self._stopping = False
-        self._failed = asyncio.Event()
+        self._background = Background()
         self._metrics = Metrics()
         with needing("server.certFile, server.keyFile"):
             self.certificate = Certificate(settings.server.cert_file, settings.server.key_file)
@@ -81,7 +80,7 @@ class App:
             **{(each.issuer, "permissions"): each.answers for each in self._permissions},
         }
         with needing("audit.file"):
-            self._audit = JsonLines(settings.audit.file, shared=False)
+            self._audit = JsonLines(settings.audit.file, shared=settings.server.workers > 1)
         cluster = settings.cluster
         self._upstream = ApiServer(
             ClusterAccess(cluster.kubeconfig, cluster.context),
@@ -142,28 +141,34 @@ class App:
             stack.push_async_callback(self._issuers.close)
             await self._issuers.start()
             if self._policies is not None:
-                self._background(stack, self._policies.run())
-            self._background(stack, self.certificate.run())
+                self._background.run(stack, self._policies.run())
+            self._background.run(stack, self.certificate.run())
             if (interval := _recheck_interval(self._settings)) is not None:
-                self._background(stack, self._pipeline.recheck_watches(interval))
+                self._background.run(stack, self._pipeline.recheck_watches(interval))
             self._show_metrics()
             self._stack = stack.pop_all()
 
-    async def listen(self) -> int:
-        """Let tenants in; returns the port.
+    async def listen(self, bound: socket.socket | None = None) -> int:
+        """Let tenants in, by a socket that is bound if there is one; returns the port.
 
         Raises:
             StartError: the address cannot be had.
         """
         address = self._settings.server.address
         with needing("server.address"):
+            if bound is not None:
+                return await self._server.start_on(bound)
             return await self._server.start(address.host, address.port)
 
-    async def drain(self) -> None:
-        """Let nobody in any more: not ready, no new connections, watches end, requests finish."""
+    async def drain(self, *, at_once: bool = False) -> None:
+        """Let nobody in any more: not ready, no new connections, watches end, requests finish.
+
+        `at_once` waits for no load balancers first.
+        """
         shutdown = self._settings.shutdown
         self._stopping = True
-        await asyncio.sleep(shutdown.delay_seconds)
+        if not at_once:
+            await asyncio.sleep(shutdown.delay_seconds)
         self._pipeline.drain()
         await self._server.stop(shutdown.grace_seconds)
 
@@ -173,7 +178,7 @@ class App:
 
     async def failed(self) -> None:
         """Return once a part of the proxy has failed and it must stop."""
-        await self._failed.wait()
+        await self._background.failed()
 
     def reopen_logs(self) -> None:
         """Start a new audit file under the same name."""
@@ -294,27 +299,6 @@ class App:
             ("issuer", "question"),
             lambda: {key: answers.spared for key, answers in self._questions.items()},
         )
-
-    def _background(self, stack: AsyncExitStack, work: Coroutine[None, None, None]) -> None:
-        """Run `work` until the stop.
-
-        It never ends by itself, so if it does, something is broken, and a proxy
-        that no longer follows its policies must not go on.
-        """
-        task = asyncio.create_task(work)
-
-        def ended(task: asyncio.Task[None]) -> None:
-            if not task.cancelled():
-                log.critical("a part of the proxy failed", exc_info=task.exception())
-                self._failed.set()
-
-        task.add_done_callback(ended)
-
-        async def end() -> None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-        stack.push_async_callback(end)
 
 
 @contextmanager

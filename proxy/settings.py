@@ -79,9 +79,14 @@ _Address = Annotated[Address, BeforeValidator(_address)]
 
 
 class ServerSettings(_Section):
-    """The tenants' listener. The files are read again when they change."""
+    """The tenants' listener. The files are read again when they change.
+
+    With more than one of `workers`, each is a process that uses a core of its own and
+    keeps limits of its own: all that begin with `max` are of each.
+    """
 
     address: _Address = Address(host="0.0.0.0", port=8443)
+    workers: int = Field(default=1, ge=1, le=64)
     cert_file: FilePath
     key_file: FilePath
     idle_seconds: Seconds = 75

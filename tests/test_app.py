@@ -259,6 +259,44 @@ async def test_while_it_waits_for_balancers_it_serves_and_is_not_ready(
         await asyncio.open_connection("127.0.0.1", addresses.port)
 
 
+async def test_who_has_nobody_to_wait_for_stops_at_once(around: Surroundings) -> None:
+    app = around.app(shutdown={"delaySeconds": 600, "graceSeconds": 5})
+    await app.start()
+    port = await app.listen()
+    async with asyncio.timeout(10):
+        await app.drain(at_once=True)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+    await app.close()
+
+
+async def test_tenants_come_in_by_a_socket_that_is_bound(around: Surroundings) -> None:
+    app = around.app(server=CERTIFIED | {"address": "192.0.2.1:1"})
+    await app.start()
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    port = await app.listen(bound)
+    assert await call(around, port, "none") == 401
+    await app.drain()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+    await app.close()
+
+
+async def test_a_socket_on_which_others_listen_is_an_error(around: Surroundings) -> None:
+    app = around.app()
+    await app.start()
+    with socket.socket() as busy, socket.socket() as bound:
+        for each in (busy, bound):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        busy.bind(("127.0.0.1", 0))
+        bound.bind(busy.getsockname())
+        busy.listen()
+        with pytest.raises(StartError, match=r"server\.address: "):
+            await app.listen(bound)
+    await app.close()
+
+
 async def test_nothing_is_left_after_a_stop(around: Surroundings) -> None:
     before = asyncio.all_tasks()
     proxy = around.proxy()

@@ -47,6 +47,7 @@ def test_the_least_that_is_enough(tmp_path: Path) -> None:
     assert loaded.server.address == Address(host="0.0.0.0", port=8443)
     assert loaded.management.address == Address(host="127.0.0.1", port=8081)
     assert loaded.audit.file is None
+    assert loaded.server.workers == 1
 
 
 def test_relative_paths_count_from_the_file(tmp_path: Path) -> None:
@@ -115,6 +116,10 @@ def test_a_field_that_nobody_reads_is_an_error(tmp_path: Path, field: str) -> No
         ("server.address", "127.0.0.1:https"),
         ("server.address", "127.0.0.1:65536"),
         ("server.address", "127.0.0.1:٣"),
+        ("server.workers", 0),
+        ("server.workers", 65),
+        ("server.workers", 1.5),
+        ("server.workers", "all"),
         ("server.maxConnections", 0),
         ("server.idleSeconds", 0),
         ("server.bodySeconds", -1),
@@ -198,12 +203,14 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
         {"server.maxRequests": 7},
         HOSTCLAIM_PROXY__SERVER__ADDRESS="127.0.0.1:9443",
         HOSTCLAIM_PROXY__SERVER__MAX_REQUESTS="8",
+        HOSTCLAIM_PROXY__SERVER__WORKERS="4",
         HOSTCLAIM_PROXY__SHUTDOWN__GRACE_SECONDS="5",
         HOSTCLAIM_PROXY__CLUSTER__IN_CLUSTER="true",
         HOSTCLAIM_PROXY_SERVICE_HOST="10.0.0.1",
     )
     assert loaded.server.address == Address(host="127.0.0.1", port=9443)
     assert (loaded.server.max_requests, loaded.shutdown.grace_seconds) == (8, 5)
+    assert loaded.server.workers == 4
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ option = click.option(
 )
 
 
-def begin(level: str) -> None:
-    """Say it, each line with its time and where it comes from."""
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+def begin(level: str, who: str = "") -> None:
+    """Say it, each line with its time and where it comes from; `who` is one of several."""
+    source = f"{who} %(name)s" if who else "%(name)s"
+    form = f"%(asctime)s %(levelname)s {source}: %(message)s"
+    # By force, since a process that was forked has its parent's.
+    logging.basicConfig(level=level.upper(), format=form, force=bool(who))

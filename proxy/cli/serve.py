@@ -12,8 +12,8 @@ import uvloop
 from proxy import settings
 from proxy.app import StartError
 from proxy.cli import logs
-from proxy.serving import Running, Single
-from proxy.settings import SettingsError
+from proxy.serving import Running, Single, Supervisor, hire
+from proxy.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +44,20 @@ def serve(config: Path, log_level: str) -> None:
     logs.begin(log_level)
     try:
         loaded = settings.load(config)
-        clean = uvloop.run(_serve(lambda: Single(loaded)))
+        made = _made(loaded, log_level)
+        clean = uvloop.run(_serve(made))
     except (SettingsError, StartError) as exc:
         click.echo(f"hostclaim-proxy: {exc}", err=True)
         raise SystemExit(WRONG_CONFIGURATION) from exc
     raise SystemExit(0 if clean else 1)
+
+
+def _made(loaded: Settings, log_level: str) -> Callable[[], Running]:
+    """What makes the proxy, in an event loop; workers are made here, where there is none yet."""
+    if loaded.server.workers == 1:
+        return lambda: Single(loaded)
+    crew = hire(loaded, lambda number: logs.begin(log_level, f"worker {number}"))
+    return lambda: Supervisor(loaded, crew)
 
 
 async def _serve(made: Callable[[], Running]) -> bool:

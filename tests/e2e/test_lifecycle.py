@@ -47,7 +47,7 @@ class Scene:
 
 
 @contextmanager
-def behind_a_relay(world: World, name: str) -> Iterator[Scene]:
+def behind_a_relay(world: World, name: str, workers: int = 1) -> Iterator[Scene]:
     """One more proxy, whose way to the apiserver a test can spoil."""
     relay = Relay(int(world.access.server.rpartition(":")[2]))
     world.run(relay.start())
@@ -57,6 +57,7 @@ def behind_a_relay(world: World, name: str) -> Iterator[Scene]:
 
     def change(settings: Settings) -> None:
         settings["cluster"]["kubeconfig"] = way.name
+        settings["server"]["workers"] = workers
 
     with another(world, name, change) as proxy:
         yield Scene(world, proxy, relay)

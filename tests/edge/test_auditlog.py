@@ -102,7 +102,7 @@ def test_lines_of_several_processes_to_one_pipe_are_whole() -> None:
         for number in range(4)
     ]
     os.close(writing)
-    with open(reading, "rb") as pipe:
+    with os.fdopen(reading, "rb") as pipe:
         written = [json.loads(line) for line in pipe]
     assert [writer.wait() for writer in writers] == [0] * 4
     found = {(line["writer"], line["number"]) for line in written}
