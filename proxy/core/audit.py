@@ -8,6 +8,8 @@ same Audit-ID is found in both. Bodies, headers and tokens never enter.
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from math import floor
 from typing import Final, assert_never
 
 from proxy.core import attributes
@@ -23,6 +25,10 @@ CLIENT_GONE: Final = 499
 
 _LONGEST = 256
 _LONGEST_REASON = 2048
+# What is remembered of texts and seconds: how many, and how long a text. The few agents
+# that there are fit; a token, which must not be kept anywhere, never does.
+_REMEMBERED: Final = 256
+_SHORT: Final = 128
 # Credentials end up in targets and agents by mistake; three long dotted words look like one.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
 # Labels have dots, too, and a long token may be cut; the base64 of `{"` gives it away.
@@ -123,10 +129,28 @@ def _bounded(text: str) -> str:
 
 
 def _clean(text: str) -> str:
-    printable = "".join(char if char.isprintable() else "?" for char in text[: 4 * _LONGEST])
-    return _TOKEN.sub(_REDACTED, _JWT.sub(_REDACTED, printable))[:_LONGEST]
+    return _cleaned_short(text) if len(text) <= _SHORT else _cleaned(text)
+
+
+def _cleaned(text: str) -> str:
+    text = text[: 4 * _LONGEST]
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else "?" for char in text)
+    return _TOKEN.sub(_REDACTED, _JWT.sub(_REDACTED, text))[:_LONGEST]
+
+
+_cleaned_short: Final = lru_cache(_REMEMBERED)(_cleaned)
 
 
 def _timestamp(seconds: float) -> str:
     """RFC 3339 with microseconds, as `metav1.MicroTime` is written."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    whole = floor(seconds)
+    micros = round((seconds - whole) * 1_000_000)
+    if micros == 1_000_000:
+        whole, micros = whole + 1, 0
+    return f"{_second(whole)}.{micros:06}Z"
+
+
+@lru_cache(_REMEMBERED)
+def _second(whole: int) -> str:
+    return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,8 +1,11 @@
 """What happened: one Event a request, with neither body nor credential in it."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.core import audit
 from proxy.core.attributes import ResourceRequest
@@ -166,3 +169,34 @@ def test_a_message_that_quotes_a_request_is_short_and_can_be_written() -> None:
     found = audit.event(trail, 1.0)
     assert len(json.dumps(found).encode()) < 8_000
     assert found["responseStatus"]["message"].startswith("?x")
+
+
+@pytest.mark.parametrize(
+    "seconds", [0, 1.9999999, 1.9999995, 1.0000005, 1.0000015, 1e9 + 0.1, -0.5]
+)
+def test_a_time_is_written_to_the_microsecond(seconds: float) -> None:
+    written = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert audit.event(understood("GET", CLAIMS), seconds)["stageTimestamp"] == written
+
+
+@given(st.floats(0, 4e9))
+def test_every_time_is_written_as_datetime_has_it(seconds: float) -> None:
+    written = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert audit._timestamp(seconds) == written
+
+
+@given(st.text(), st.text(max_size=9))
+def test_what_was_written_before_is_written_the_same_again(text: str, more: str) -> None:
+    for each in (text, text + more, text):
+        assert misunderstood("/", agent=each)["userAgent"] == audit._cleaned(each)
+
+
+def test_what_is_remembered_of_agents_is_bounded_and_never_a_token() -> None:
+    for number in range(2000):
+        misunderstood("/", agent=f"agent/{number}")
+    before = audit._cleaned_short.cache_info()
+    misunderstood("/", agent=TOKEN * 2)
+    misunderstood("/", agent="a" * 129)
+    after = audit._cleaned_short.cache_info()
+    assert after.currsize == after.maxsize == 256
+    assert after.misses == before.misses
