@@ -4,7 +4,8 @@ Values of the wire, before and after anything is understood. `admit` refuses
 what no Kubernetes client sends, whatever its path.
 """
 
-from dataclasses import dataclass
+from collections.abc import KeysView
+from dataclasses import dataclass, field
 
 from proxy.core.errors import (
     BadRequest,
@@ -18,6 +19,8 @@ Headers = tuple[tuple[str, str], ...]
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
+_READ_METHODS = frozenset({"GET", "HEAD"})
+_ABOUT_A_BODY = frozenset({"content-length", "transfer-encoding", "content-encoding"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +35,25 @@ class RawRequest:
     target: str
     headers: Headers
     peer: str = ""
+    # Each is asked for several times on the way of a request.
+    _values: dict[str, tuple[str, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        values = self._values
+        for key, value in self.headers:
+            name = key.lower()
+            values[name] = (*values[name], value) if name in values else (value,)
+
+    @property
+    def names(self) -> KeysView[str]:
+        """The names of its headers, in lower case."""
+        return self._values.keys()
 
     def values(self, name: str) -> tuple[str, ...]:
         """Every value of a header, in order; the name is compared without case."""
-        wanted = name.lower()
-        return tuple(value for key, value in self.headers if key.lower() == wanted)
+        return self._values.get(name.lower(), ())
 
     def value(self, name: str) -> str:
         """The one value of a header, or the empty string.
@@ -83,7 +100,7 @@ def admit(raw: RawRequest) -> None:
         raise MethodNotAllowed(f"method is not served, use one of {', '.join(sorted(METHODS))}")
     if not raw.target.startswith("/"):
         raise BadRequest("the request target must be a path that starts with `/`")
-    if raw.values("Upgrade"):
+    if "upgrade" in raw.names:
         raise BadRequest("connection upgrades are not served")
     _refuse_unreadable_body(raw)
 
@@ -91,14 +108,16 @@ def admit(raw: RawRequest) -> None:
 def _refuse_impersonation(raw: RawRequest) -> None:
     """Refused, not stripped: the caller believes that it works.
 
-    Gateways fold `_` into `-`, so both spellings are the same header.
+    Gateways fold `_` into `-`, so whatever begins with the word is one of these headers.
     """
-    for key, _ in raw.headers:
-        if key.lower().replace("_", "-").startswith("impersonate"):
+    for name in raw.names:
+        if name.startswith("impersonate"):
             raise Forbidden("impersonation is not allowed: ask as yourself")
 
 
 def _refuse_unreadable_body(raw: RawRequest) -> None:
+    if raw.method in _READ_METHODS and raw.names.isdisjoint(_ABOUT_A_BODY):
+        return
     length = raw.value("Content-Length")
     coding = raw.value("Transfer-Encoding")
     if coding and (length or coding.lower() != "chunked"):
@@ -107,9 +126,9 @@ def _refuse_unreadable_body(raw: RawRequest) -> None:
     if length and not (length.isascii() and length.isdigit()):
         raise BadRequest("header `Content-Length` must be a number")
     has_body = bool(coding) or length not in {"", "0"}
-    if has_body and raw.method in {"GET", "HEAD"}:
+    if has_body and raw.method in _READ_METHODS:
         raise BadRequest(f"a {raw.method} request has no body")
     if raw.method in BODY_METHODS and not coding and not length:
         raise LengthRequired("a body needs `Content-Length` or `Transfer-Encoding: chunked`")
-    if raw.values("Content-Encoding"):
+    if "content-encoding" in raw.names:
         raise UnsupportedMediaType("compressed bodies are not served, send the body as it is")

@@ -1,6 +1,10 @@
 """What arrives: refused here is what no Kubernetes client sends, whatever its path."""
 
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.core.errors import (
     BadRequest,
@@ -16,6 +20,19 @@ from tests.core.asking import CLAIMS, raw
 def test_a_header_is_found_in_any_case() -> None:
     asked = raw("GET", CLAIMS, ("ACCEPT", "a"), ("accept", "b"), ("X", "c"))
     assert asked.values("Accept") == ("a", "b")
+
+
+@given(st.lists(st.tuples(st.sampled_from(["A", "a", "B", "-b"]), st.text(max_size=2))))
+def test_every_value_of_a_header_is_found_in_order(headers: list[tuple[str, str]]) -> None:
+    asked = RawRequest("GET", CLAIMS, tuple(headers))
+    assert asked.values("A") == tuple(value for key, value in headers if key in {"A", "a"})
+    assert asked.names == {key.lower() for key, _ in headers}
+
+
+def test_a_request_is_known_by_what_it_said() -> None:
+    asked = raw("GET", CLAIMS, ("Accept", "a"))
+    assert asked == raw("GET", CLAIMS, ("Accept", "a")) != raw("GET", CLAIMS, ("accept", "a"))
+    assert replace(asked, headers=(("Accept", "b"),)).value("Accept") == "b"
 
 
 def test_the_one_value_of_a_header_is_the_empty_string_if_it_is_absent() -> None:
