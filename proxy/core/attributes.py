@@ -9,6 +9,7 @@ parses renders to the same bytes.
 import re
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
+from functools import lru_cache
 from typing import Final, assert_never
 from urllib.parse import quote_plus, unquote_plus
 
@@ -39,9 +40,9 @@ class PatchType(StrEnum):
     APPLY = "application/apply-patch+yaml"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Resource:
-    """One served resource: a line of the table."""
+    """One served resource: a line of the table. There is one of each, so it equals itself alone."""
 
     group: str
     version: str
@@ -184,13 +185,19 @@ RequestInfo = ResourceRequest | DiscoveryRequest | ReviewRequest
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
 # What may stand in a path at all (RFC 3986 unreserved, and `:` of RBAC names).
-_PATH = re.compile(r"(?:/[A-Za-z0-9\-._~:@]+)+")
+# No part of it is `.` or `..`, which readers take for other paths.
+_PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9\-._~:@]+)+")
 # A query value: unreserved, `+`, harmless delimiters, and whole percent escapes.
 _VALUE = re.compile(r"(?:[A-Za-z0-9\-._~+!$'()*,:@/?=]|%[0-9A-Fa-f]{2})*")
 _KEY = re.compile(r"[A-Za-z]{1,64}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 # Go's EqualFold reads `fal\u017fe` as false; without such letters it cannot differ from us.
 _FLAG = re.compile(r"[A-Za-z0-9]*")
+
+# Of how many paths it is remembered what they say, a few kilobytes each. No query is
+# among them, which may be long and hold anything; the longest path has 371 characters.
+_REMEMBERED: Final = 4096
+_LONGEST: Final = 384
 
 _READ = frozenset({"timeout", "pretty"})
 _LIST = _READ | {
@@ -259,19 +266,11 @@ def parse(raw: RawRequest) -> RequestInfo:
         UnsupportedMediaType: a patch of a type the resource does not have.
     """
     wire.admit(raw)
-    path, question, query = raw.target.partition("?")
-    if not _PATH.fullmatch(path) or any(part in {".", ".."} for part in path.split("/")):
-        raise BadRequest("the path is not in canonical form: use plain names and single slashes")
-    if question and not query:
-        raise BadRequest("the query is empty, leave the `?` out")
-    parameters = _parse_query(query)
-    if document := _DOCUMENTS.get(path):
-        return _parse_document(raw.method, document, parameters)
-    if review := _REVIEWS.get(path):
-        if raw.method != "POST":
-            raise MethodNotAllowed("a review is created with POST")
-        return ReviewRequest(review, _allow(parameters, _WRITE))
-    return _parse_resource(raw, path, parameters)
+    forgets = "?" in raw.target or len(raw.target) > _LONGEST
+    info = (_parse if forgets else _parse_remembered)(raw.method, raw.target)
+    if isinstance(info, ResourceRequest) and info.verb is Verb.PATCH:
+        return replace(info, patch_type=_patch_type(raw, info.resource))
+    return info
 
 
 def render(info: RequestInfo) -> str:
@@ -282,7 +281,7 @@ def render(info: RequestInfo) -> str:
         case ReviewRequest(review=review):
             path = review.value
         case ResourceRequest():
-            path = _render_resource(info)
+            path = _render_path(info.resource, info.namespace, info.name, info.subresource)
         case _:
             assert_never(info)
     if not info.parameters:
@@ -317,6 +316,26 @@ def with_parameter(info: ResourceRequest, key: str, value: str) -> ResourceReque
         replaced = tuple(new if p.key == key else p for p in info.parameters)
         return replace(info, parameters=replaced)
     return replace(info, parameters=(*info.parameters, new))
+
+
+def _parse(method: str, target: str) -> RequestInfo:
+    """What the request line alone says; of a patch, its type is still to be read."""
+    path, question, query = target.partition("?")
+    if not _PATH.fullmatch(path):
+        raise BadRequest("the path is not in canonical form: use plain names and single slashes")
+    if question and not query:
+        raise BadRequest("the query is empty, leave the `?` out")
+    parameters = _parse_query(query)
+    if document := _DOCUMENTS.get(path):
+        return _parse_document(method, document, parameters)
+    if review := _REVIEWS.get(path):
+        if method != "POST":
+            raise MethodNotAllowed("a review is created with POST")
+        return ReviewRequest(review, _allow(parameters, _WRITE))
+    return _parse_resource(method, path, parameters)
+
+
+_parse_remembered: Final = lru_cache(_REMEMBERED)(_parse)
 
 
 def _parse_query(query: str) -> Parameters:
@@ -360,9 +379,9 @@ def _parse_document(method: str, document: Document, parameters: Parameters) -> 
     return DiscoveryRequest(document, _allow(parameters, _DISCOVERY))
 
 
-def _parse_resource(raw: RawRequest, path: str, parameters: Parameters) -> ResourceRequest:
+def _parse_resource(method: str, path: str, parameters: Parameters) -> ResourceRequest:
     resource, namespace, name, subresource = _parse_path(path)
-    verb = _verb(raw.method, name, parameters)
+    verb = _verb(method, name, parameters)
     if subresource and verb is Verb.DELETE:
         raise Forbidden(f"path is not served: {NOT_SERVED}")
     if namespace is None and verb not in {Verb.LIST, Verb.WATCH}:
@@ -373,7 +392,6 @@ def _parse_resource(raw: RawRequest, path: str, parameters: Parameters) -> Resou
         namespace=namespace,
         name=name,
         subresource=subresource,
-        patch_type=_patch_type(raw, resource) if verb is Verb.PATCH else None,
         parameters=_allow(parameters, ALLOWED_PARAMETERS[verb]),
     )
 
@@ -433,13 +451,16 @@ def _patch_type(raw: RawRequest, resource: Resource) -> PatchType:
     raise UnsupportedMediaType(f"a patch of {resource.plural} has one of the types {served}")
 
 
-def _render_resource(info: ResourceRequest) -> str:
-    parts = [info.resource.root]
-    if info.namespace is not None:
-        parts += ["namespaces", info.namespace]
-    parts.append(info.resource.plural)
-    if info.name is not None:
-        parts.append(info.name)
-    if info.subresource:
-        parts.append(info.subresource)
+@lru_cache(_REMEMBERED)
+def _render_path(
+    resource: Resource, namespace: str | None, name: str | None, subresource: str
+) -> str:
+    parts = [resource.root]
+    if namespace is not None:
+        parts += ["namespaces", namespace]
+    parts.append(resource.plural)
+    if name is not None:
+        parts.append(name)
+    if subresource:
+        parts.append(subresource)
     return "/".join(parts)

@@ -3,6 +3,7 @@
 import string
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import product
 from typing import Final
 
 import pytest
@@ -719,3 +720,62 @@ def test_a_parameter_that_was_not_there_is_added() -> None:
 def test_what_no_client_sends_is_refused_whatever_the_path() -> None:
     with pytest.raises(Forbidden, match="impersonation"):
         parse("GET", CLAIMS, ("Impersonate-User", "system:admin"))
+
+
+# What is remembered is what would be found out anew.
+
+
+def outcome(read: Callable[[str, str], RequestInfo], method: str, target: str) -> object:
+    """A request, or the refusal with its words."""
+    try:
+        return read(method, target)
+    except Refused as refused:
+        return refused.code, refused.message
+
+
+WITHOUT_PATCH = ["GET", "HEAD", "POST", "PUT", "DELETE"]
+
+
+@given(requests.map(render), st.data())
+def test_what_was_asked_before_gets_the_answer_of_the_first_time(
+    target: str, data: st.DataObject
+) -> None:
+    targets = [target, "/" + data.draw(near_misses(target)).removeprefix("/")] * 2
+    for asked, method in product(targets, WITHOUT_PATCH):
+        anew = outcome(attributes._parse, method, asked)
+        assert outcome(parse, method, asked) == anew
+
+
+@given(st.lists(requests, min_size=2, max_size=2, unique_by=render))
+def test_no_two_requests_share_a_target(infos: list[RequestInfo]) -> None:
+    assert len({render(info) for info in [*infos, *infos]}) == 2
+
+
+def test_a_patch_of_another_type_is_another_request() -> None:
+    types = [resource("PATCH", SECRET_PATH, ("Content-Type", t)).patch_type for t in PatchType]
+    assert types == list(PatchType)
+    with pytest.raises(UnsupportedMediaType):
+        parse("PATCH", SECRET_PATH)
+
+
+def test_a_path_that_is_asked_for_again_is_not_read_again() -> None:
+    assert parse("GET", f"{CLAIMS}/again") is parse("GET", f"{CLAIMS}/again")
+
+
+def test_what_is_remembered_of_paths_is_bounded() -> None:
+    for number in range(5000):
+        parse("GET", f"{CLAIMS}/n{number}")
+    known = attributes._parse_remembered.cache_info()
+    assert known.currsize == known.maxsize == 4096
+
+
+@pytest.mark.parametrize("target", [f"{CLAIMS}?labelSelector=a", f"{CLAIMS}?limit=1", "/" * 385])
+def test_of_a_query_or_a_long_target_nothing_is_remembered(target: str) -> None:
+    before = attributes._parse_remembered.cache_info()
+    outcome(parse, "GET", target)
+    assert attributes._parse_remembered.cache_info() == before
+
+
+def test_the_longest_path_is_remembered() -> None:
+    longest = f"/apis/metal3.io/v1alpha1/namespaces/{'n' * 63}/hostclaims/{'c' * 253}/status"
+    assert parse("GET", longest) is parse("GET", longest)
