@@ -60,7 +60,7 @@ class Allow:
     @property
     def reason(self) -> str:
         """Which rules made it, for the audit record."""
-        return "; ".join(str(rule.origin) for rule in self.rules) or "any authenticated caller"
+        return "; ".join([str(rule.origin) for rule in self.rules]) or "any authenticated caller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +111,13 @@ def _authorize_resource(identity: Identity, request: ResourceRequest, rules: Rul
         asked = (request.resource.plural, verb, request.namespace)
         if denial := rules.matching(Effect.DENY, *asked):
             return Deny(identity, request, "a policy denies it explicitly", denial)
-        granting = tuple(rules.all_matching(Effect.ALLOW, *asked))
+        granting = rules.all_matching(Effect.ALLOW, *asked)
         if not granting:
             return Deny(identity, request, _no_grant(asked, rules))
-        grants.append(granting[0])
-        bounds.append(tuple(rule.bounds for rule in granting))
-    return Allow(_SEAL, identity, request, tuple(dict.fromkeys(grants)), tuple(bounds))
+        if granting[0] not in grants:
+            grants.append(granting[0])
+        bounds.append(tuple([rule.bounds for rule in granting]))
+    return Allow(_SEAL, identity, request, tuple(grants), tuple(bounds))
 
 
 def _authorize_hardware(identity: Identity, request: ResourceRequest, rules: RuleSet) -> Decision:

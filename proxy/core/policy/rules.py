@@ -100,17 +100,13 @@ class RuleSet:
 
         `resource` is a plural. Whoever decides asks for a denial first.
         """
-        return next(self.all_matching(effect, resource, verb, namespace), None)
+        found = self.all_matching(effect, resource, verb, namespace)
+        return found[0] if found else None
 
-    def all_matching(
-        self, effect: Effect, resource: str, verb: Verb, namespace: str
-    ) -> Iterator[Rule]:
+    def all_matching(self, effect: Effect, resource: str, verb: Verb, namespace: str) -> list[Rule]:
         """Every rule of different reach with this effect on the request, the closest first."""
-        index = self._index[effect]
-        for pattern in covering(namespace):
-            for rule in index.get(pattern, ()):
-                if (resource, verb) in rule.permissions:
-                    yield rule
+        asked = (resource, verb)
+        return [rule for rule in self._holding(effect, namespace) if asked in rule.permissions]
 
     def permissions(self, namespace: str) -> frozenset[Permission]:
         """All that may be done in a namespace, denials taken off."""
@@ -138,25 +134,32 @@ class RuleSet:
 
     def _reach(self, effect: Effect, pattern: str) -> frozenset[Permission]:
         """The permissions of all rules that hold in the whole of a pattern."""
-        index = self._index[effect]
-        return _union(rule for wider in covering(pattern) for rule in index.get(wider, ()))
+        return _union(self._holding(effect, pattern))
+
+    def _holding(self, effect: Effect, pattern: str) -> list[Rule]:
+        """The rules that hold in the whole of a pattern, the closest first."""
+        # Most have no denials at all.
+        if not (index := self._index[effect]):
+            return []
+        return [rule for wider in covering(pattern) for rule in index.get(wider, ())]
 
 
 def _union(rules: Iterable[Rule]) -> frozenset[Permission]:
-    return frozenset[Permission]().union(*(rule.permissions for rule in rules))
+    return frozenset().union(*[rule.permissions for rule in rules])
 
 
-def covering(namespace: str) -> Iterator[str]:
+def covering(namespace: str) -> list[str]:
     """Every pattern that covers a name or a pattern, the closest first.
 
     A prefix ends with `-`, so there are no more of them than dashes.
     """
-    yield namespace
+    patterns = [namespace]
     dash = namespace.rfind("-")
     while dash > 0:
-        yield f"{namespace[: dash + 1]}*"
+        patterns.append(f"{namespace[: dash + 1]}*")
         dash = namespace.rfind("-", 0, dash)
-    yield "*"
+    patterns.append("*")
+    return patterns
 
 
 def covers(patterns: Collection[str], namespace: str) -> bool:

@@ -78,7 +78,7 @@ class PolicyFiles:
         key = (identity.issuer, identity.subject, identity.token_id)
         known, rules = self._cache.get(key, (None, None))
         # A token's id is its issuer's word; what it grants follows from all the token says.
-        if rules is None or known != identity:
+        if rules is None or (known is not identity and known != identity):
             rules = self._policies.rules_for(identity)
             self._cache[key] = (identity, rules)
         return rules
