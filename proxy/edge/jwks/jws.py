@@ -86,10 +86,12 @@ class UnverifiedToken:
 
 
 def bearer(raw: RawRequest) -> str:
-    """The token that a request carries (RFC 6750, 2.1; no other place counts).
+    """What a request carries as its token (RFC 6750, 2.1; no other place counts).
+
+    Whether it is one by its form, `compact` tells.
 
     Raises:
-        Unauthenticated: there is none, or more than one, or it is no JWT.
+        Unauthenticated: there is none, or more than one, or it is too long.
     """
     match raw.values("Authorization"):
         case ():
@@ -102,7 +104,7 @@ def bearer(raw: RawRequest) -> str:
     scheme, _, token = value.partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated("only bearer tokens are taken, send `Authorization: Bearer TOKEN`")
-    return compact(token.strip(" "))
+    return _bounded(token.strip(" "))
 
 
 def compact(text: str) -> str:
@@ -111,16 +113,20 @@ def compact(text: str) -> str:
     Raises:
         Unauthenticated: it is none.
     """
-    if len(text) > MAX_TOKEN:
-        raise Unauthenticated(f"the token has more than {MAX_TOKEN} characters")
-    if not _JWS.fullmatch(text):
+    if not _JWS.fullmatch(_bounded(text)):
         raise Unauthenticated("the token is not a signed JWT")
     return text
 
 
+def _bounded(text: str) -> str:
+    if len(text) > MAX_TOKEN:
+        raise Unauthenticated(f"the token has more than {MAX_TOKEN} characters")
+    return text
+
+
 def digest(token: str) -> str:
-    """What a token is remembered and logged by."""
-    return hashlib.sha256(token.encode("ascii")).hexdigest()
+    """What a token is remembered and logged by; no two texts share one, tokens or not."""
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
 
 
 def read(token: str) -> UnverifiedToken:

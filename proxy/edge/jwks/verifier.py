@@ -167,7 +167,7 @@ class TokenVerifier:
                 assert_never(issuer.config.verify)
 
     async def _verify(self, text: str, *, recheck: bool) -> _Verified:
-        token = jws.read(text)
+        token = jws.read(jws.compact(text))
         issuer = self._issuers.find(token.unverified_issuer)
         if issuer is None:
             raise Unauthenticated("claim `iss` is not an issuer that this proxy trusts")

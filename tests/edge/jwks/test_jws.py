@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from proxy.core.errors import Unauthenticated
 from proxy.core.identity import IssuerRules
-from proxy.core.wire import RawRequest
+from proxy.core.wire import Headers, RawRequest
 from proxy.edge.jwks import IssuerConfig, jws
 from proxy.edge.jwks.keys import read_keys
 from tests.edge.jwks.issuers import NOW, SigningKey, asking
@@ -43,7 +43,7 @@ def forged(header: Any, claims: Any, signature: bytes = b"x" * 64) -> str:
 
 
 def check(token: str) -> Mapping[str, Any]:
-    return jws.verify(jws.read(jws.bearer(asking(token))), CONFIG, KEYS).claims
+    return jws.verify(jws.read(jws.compact(jws.bearer(asking(token)))), CONFIG, KEYS).claims
 
 
 def test_a_signed_token_yields_its_header_and_claims() -> None:
@@ -88,7 +88,18 @@ def test_the_scheme_is_bearer_in_any_case(scheme: str) -> None:
 def test_anything_but_one_bearer_token_is_refused(values: tuple[str, ...], why: str) -> None:
     headers = tuple(("aUTHORIZATION", value) for value in values)
     with pytest.raises(Unauthenticated, match=why):
+        jws.compact(jws.bearer(RawRequest("GET", "/version", headers)))
+
+
+@pytest.mark.parametrize("headers", [(), (("Authorization", "Bearer " + "x" * 16_385),)])
+def test_nothing_is_done_with_what_is_too_long_or_not_there(headers: Headers) -> None:
+    with pytest.raises(Unauthenticated):
         jws.bearer(RawRequest("GET", "/version", headers))
+
+
+@pytest.mark.parametrize("text", ["a.b.é", "a.b.\ud800", ""])
+def test_whatever_was_sent_has_a_digest_of_its_own(text: str) -> None:
+    assert len({jws.digest(each) for each in (text, text + "?", "a.b.c", "a.b.\udfff")}) == 4
 
 
 @pytest.mark.parametrize(

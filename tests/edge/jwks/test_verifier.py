@@ -111,6 +111,9 @@ def of_another_key(issuer: Issuer) -> str:
 
 REFUSED: dict[str, Callable[[Issuer], str]] = {
     "garbage": lambda _: "garbage",
+    "five parts": lambda issuer: issuer.token() + ".b.c",
+    "padded": lambda issuer: issuer.token() + "=",
+    "no ASCII": lambda issuer: issuer.token() + "é",
     "another issuer": changed(iss="https://other"),
     "an issuer that differs by a slash": lambda issuer: issuer.token(iss=issuer.url + "/"),
     "no issuer": changed(iss=None),
