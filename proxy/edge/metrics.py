@@ -49,12 +49,25 @@ class Metrics:
         self._watches = Gauge(
             "hostclaim_proxy_open_watches", "Watches open now.", registry=self._registry
         )
+        # To find one, the library checks and locks; it has as many as there are here.
+        self._counters: dict[tuple[str, str, int], Counter] = {}
+        self._histograms: dict[tuple[str, str], Histogram] = {}
 
     def answered(self, verb: str, resource: str, code: int, seconds: float) -> None:
         """As the port says."""
-        self._requests.labels(verb, resource, str(code)).inc()
+        counter = self._counters.get((verb, resource, code))
+        if counter is None:
+            counter = self._requests.labels(verb, resource, str(code))
+            self._counters[verb, resource, code] = counter
+        counter.inc()
         if verb != "watch":
-            self._seconds.labels(verb, resource).observe(seconds)
+            self._took(verb, resource, seconds)
+
+    def _took(self, verb: str, resource: str, seconds: float) -> None:
+        histogram = self._histograms.get((verb, resource))
+        if histogram is None:
+            histogram = self._histograms[verb, resource] = self._seconds.labels(verb, resource)
+        histogram.observe(seconds)
 
     def watching(self, change: int) -> None:
         """As the port says."""

@@ -25,6 +25,18 @@ def test_answers_are_counted_by_verb_resource_and_code() -> None:
     assert page["hostclaim_proxy_requests_total 403 hostclaims get"] == 1
 
 
+def test_an_answer_counts_where_it_belongs_however_often_it_came() -> None:
+    metrics = Metrics()
+    answers = [(v, r, c) for v in ("get", "list") for r in ("a", "b") for c in (200, 403)]
+    for answer in answers * 3:
+        metrics.answered(*answer, 0.01)
+    page = samples(metrics)
+    for verb, resource, code in answers:
+        assert page[f"hostclaim_proxy_requests_total {code} {resource} {verb}"] == 3
+        took = f"hostclaim_proxy_request_duration_seconds_count {resource} {verb}"
+        assert page[took] == 6
+
+
 def test_how_long_answers_took_is_shown_but_not_for_watches() -> None:
     metrics = Metrics()
     metrics.answered("get", "secrets", 200, 0.25)
