@@ -5,7 +5,9 @@ message and client-go branches on reason and code.
 """
 
 import json
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from proxy.core.attributes import ResourceRequest
 from proxy.core.entitlement import Deny
@@ -28,7 +30,7 @@ def reply(refused: Refused) -> Reply:
         headers.append(("WWW-Authenticate", 'Bearer realm="hostclaim-proxy"'))
     if refused.retry_after is not None:
         headers.append(("Retry-After", str(refused.retry_after)))
-    return Reply(refused.code, tuple(headers), json.dumps(status(refused)).encode())
+    return Reply(refused.code, tuple(headers), _written(status(refused)))
 
 
 def status(refused: Refused) -> dict[str, Any]:
@@ -86,6 +88,17 @@ def denied(deny: Deny) -> Forbidden:
         f'User "{deny.identity.display}" cannot {request.verb} resource "{plural}" '
         f'in API group "{resource.group}" {where}: {deny.reason}',
     )
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def _written(found: dict[str, Any]) -> bytes:
+    try:
+        return _ENCODER.encode(found)
+    except UnicodeEncodeError:
+        # It quotes half of a surrogate pair, which JSON can say and UTF-8 cannot.
+        return json.dumps(found).encode()
 
 
 def _details(refused: Refused) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from proxy.core import errors, status
 from proxy.core.entitlement import Deny, authorize
@@ -41,6 +43,12 @@ def test_every_refusal_is_a_status_of_its_code_and_reason(kind: type[Refused]) -
         "reason": kind.reason,
         "code": kind.code,
     }
+
+
+@given(st.text(st.characters()))
+@example("a\ud800b")
+def test_whatever_a_refusal_quotes_is_said_as_it_is(text: str) -> None:
+    assert json.loads(status.reply(Refused(text)).body)["message"] == text
 
 
 def test_who_is_not_known_is_told_how_to_authenticate() -> None:
