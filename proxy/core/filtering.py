@@ -26,7 +26,7 @@ def headers(upstream: Headers) -> Headers:
     What names the apiserver's inner workings (priority and fairness uids,
     cookies, redirects) stays behind.
     """
-    return tuple((key, value) for key, value in upstream if key.lower() in _KEPT)
+    return tuple([pair for pair in upstream if pair[0].lower() in _KEPT])
 
 
 def check(code: int) -> None:

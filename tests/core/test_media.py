@@ -1,6 +1,7 @@
 """In which encoding: an Accept is built anew out of what is known."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -112,3 +113,28 @@ def test_a_body_is_json_whatever_its_parameters(header: str) -> None:
 def test_a_body_of_another_type_is_refused(header: str) -> None:
     with pytest.raises(UnsupportedMediaType, match="application/json"):
         media.content_type(header, frozenset({JSON}))
+
+
+def outcome(read: Callable[[str, frozenset[str]], str], header: str, served: frozenset[str]) -> str:
+    try:
+        return read(header, served)
+    except NotAcceptable as refused:
+        return refused.message
+
+
+pieces = st.sampled_from([JSON, PROTOBUF, YAML, TABLE, "*/*", ";", ",", "q=0.1", "as=Table", " "])
+
+
+@given(st.lists(pieces, max_size=5).map("".join))
+def test_what_was_accepted_before_is_accepted_alike(header: str) -> None:
+    for served in [ALL, frozenset({JSON}), frozenset({YAML})] * 2:
+        assert outcome(media.accept, header, served) == outcome(media._accept, header, served)
+
+
+def test_what_is_remembered_of_headers_is_bounded() -> None:
+    for number in range(500):
+        media.accept(f"{JSON};q=0.{number}", ALL)
+    known = media._accept_remembered.cache_info()
+    media.accept(f"{JSON};q=0.{'0' * 256}", ALL)
+    assert known.currsize == known.maxsize == 256
+    assert media._accept_remembered.cache_info() == known
