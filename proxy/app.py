@@ -6,9 +6,9 @@ what operators and issuers are served beside.
 """
 
 import asyncio
+import os
 import socket
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, assert_never
@@ -95,7 +95,7 @@ class App:
                 audit_log=self._audit,
                 meter=self._metrics,
                 clock=time.time,
-                new_id=lambda: str(uuid.uuid4()),
+                new_id=_new_id,
             ),
             Limits(
                 requests=settings.server.max_requests,
@@ -299,6 +299,16 @@ class App:
             ("issuer", "question"),
             lambda: {key: answers.spared for key, answers in self._questions.items()},
         )
+
+
+def _new_id() -> str:
+    """A random UUID (RFC 9562, 5.4), as the apiserver has for an Audit-ID.
+
+    `uuid` takes twice as long to make a number of it, and text of that.
+    """
+    text = os.urandom(16).hex()
+    variant = "89ab"[int(text[16], 16) % 4]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
 @contextmanager

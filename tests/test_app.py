@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import jwt
 import pytest
 import yaml
 
-from proxy import settings
+from proxy import app, settings
 from proxy.app import REFUSED_SECONDS, App, StartError
 from proxy.edge.iam import Ages
 from proxy.edge.policyfiles import PolicyFiles
@@ -402,3 +403,9 @@ async def test_a_realm_is_asked_where_its_metadata_is_reached(around: Surroundin
     app = around.app(issuers=[issuer], entitlements={"permissions": [PERMISSION]})
     (permissions,) = app._permissions
     assert permissions._lines._realm.url == "https://keycloak.iam.svc/realms/corp"
+
+
+def test_every_request_has_a_random_uuid_of_its_own() -> None:
+    made = {app._new_id() for _ in range(1000)}
+    assert len(made) == 1000
+    assert all(str(uuid.UUID(each, version=4)) == each for each in made)
