@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from proxy.core import entitlement
@@ -66,16 +66,16 @@ class Watches:
         if self._draining and is_watch(request):
             raise Unavailable("the proxy is about to stop", retry_after=1)
 
-    @asynccontextmanager
-    async def while_allowed(self, caller: Caller, allow: Allow) -> AsyncIterator[None]:
+    def while_allowed(self, caller: Caller, allow: Allow) -> AbstractAsyncContextManager[None]:
         """Let a watch go on inside, as long as it may; anything else goes on undisturbed.
 
-        Raises:
+        Raises, inside:
             TimeoutError: it may no longer.
         """
-        if not is_watch(allow.request):
-            yield
-            return
+        return self._watching(caller, allow) if is_watch(allow.request) else nullcontext()
+
+    @asynccontextmanager
+    async def _watching(self, caller: Caller, allow: Allow) -> AsyncIterator[None]:
         async with asyncio.timeout(allow.identity.expires - self._clock()) as scope:
             self._open[scope] = _Open(caller, allow)
             self._meter.watching(+1)
