@@ -1,15 +1,27 @@
 """What operators watch: Prometheus metrics, in a registry of the proxy's own."""
 
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_BOUNDS: Final = Histogram.DEFAULT_BUCKETS
+"""Seconds; the last of them is without end."""
+_BUCKETS: Final = (*map(str, _BOUNDS[:-1]), "+Inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,46 +40,65 @@ class _Table(Collector):
         yield family
 
 
+@dataclass(slots=True)
+class _Times:
+    """How long something took: how often up to each bound and above the one before, and in all."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * len(_BOUNDS))
+    total: float = 0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect_left(_BOUNDS, seconds)] += 1
+        self.total += seconds
+
+
+class _Answers(Collector):
+    """What was answered. Plain numbers: each request adds to them, and a page is rare."""
+
+    def __init__(self) -> None:
+        self._number: Counter[tuple[str, str, int]] = Counter()
+        self._times: defaultdict[tuple[str, str], _Times] = defaultdict(_Times)
+
+    def add(self, verb: str, resource: str, code: int, seconds: float) -> None:
+        self._number[verb, resource, code] += 1
+        if verb != "watch":
+            self._times[verb, resource].add(seconds)
+
+    def collect(self) -> Iterable[CounterMetricFamily | HistogramMetricFamily]:
+        number = CounterMetricFamily(
+            "hostclaim_proxy_requests",
+            "Requests answered, by verb, resource and code.",
+            labels=("verb", "resource", "code"),
+        )
+        for (verb, resource, code), count in self._number.items():
+            number.add_metric((verb, resource, str(code)), count)
+        yield number
+        times = HistogramMetricFamily(
+            "hostclaim_proxy_request_duration_seconds",
+            "From the head of a request to the end of its answer, watches left out.",
+            labels=("verb", "resource"),
+        )
+        for labels, each in self._times.items():
+            buckets = list(zip(_BUCKETS, accumulate(each.counts), strict=True))
+            times.add_metric(labels, buckets, each.total)
+        yield times
+
+
 class Metrics:
     """The port `Meter`, and the page that shows what it counted."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self._requests = Counter(
-            "hostclaim_proxy_requests",
-            "Requests answered, by verb, resource and code.",
-            ("verb", "resource", "code"),
-            registry=self._registry,
-        )
-        self._seconds = Histogram(
-            "hostclaim_proxy_request_duration_seconds",
-            "From the head of a request to the end of its answer, watches left out.",
-            ("verb", "resource"),
-            registry=self._registry,
-        )
+        self._answers = _Answers()
+        self._registry.register(self._answers)
         self._watches = Gauge(
             "hostclaim_proxy_open_watches", "Watches open now.", registry=self._registry
         )
-        # To find one, the library checks and locks; it has as many as there are here.
-        self._counters: dict[tuple[str, str, int], Counter] = {}
-        self._histograms: dict[tuple[str, str], Histogram] = {}
 
     def answered(self, verb: str, resource: str, code: int, seconds: float) -> None:
         """As the port says."""
-        counter = self._counters.get((verb, resource, code))
-        if counter is None:
-            counter = self._requests.labels(verb, resource, str(code))
-            self._counters[verb, resource, code] = counter
-        counter.inc()
-        if verb != "watch":
-            self._took(verb, resource, seconds)
-
-    def _took(self, verb: str, resource: str, seconds: float) -> None:
-        histogram = self._histograms.get((verb, resource))
-        if histogram is None:
-            histogram = self._histograms[verb, resource] = self._seconds.labels(verb, resource)
-        histogram.observe(seconds)
+        self._answers.add(verb, resource, code, seconds)
 
     def watching(self, change: int) -> None:
         """As the port says."""

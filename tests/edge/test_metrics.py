@@ -1,5 +1,6 @@
 """The page that operators' Prometheus reads."""
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.edge.metrics import Metrics
@@ -44,6 +45,20 @@ def test_how_long_answers_took_is_shown_but_not_for_watches() -> None:
     page = samples(metrics)
     assert page["hostclaim_proxy_request_duration_seconds_sum secrets get"] == 0.25
     assert "hostclaim_proxy_request_duration_seconds_sum secrets watch" not in page
+
+
+@pytest.mark.parametrize(
+    ("seconds", "bucket"),
+    [(0, "0.005"), (0.005, "0.005"), (0.0051, "0.01"), (10, "10.0"), (11, "+Inf")],
+)
+def test_a_time_is_in_every_bucket_that_it_does_not_exceed(seconds: float, bucket: str) -> None:
+    metrics = Metrics()
+    metrics.answered("get", "secrets", 200, seconds)
+    name = "hostclaim_proxy_request_duration_seconds_bucket"
+    page = {key.split()[1]: n for key, n in samples(metrics).items() if key.startswith(name)}
+    assert next(edge for edge, number in page.items() if number == 1) == bucket
+    assert list(page)[-1] == "+Inf"
+    assert page["+Inf"] == 1
 
 
 def test_open_watches_go_up_and_down() -> None:
