@@ -154,19 +154,20 @@ def _authorize_named(
     unsaid would be a wrong answer. `instead` is what to do where it fails.
     """
     asked = (request.resource.plural, request.verb)
-    granted = tuple(name for name in rules.namespaces() if asked in rules.permissions(name))
-    if not granted:
+    granted = rules.where(*asked)
+    if granted.patterns:
+        covering = ", ".join(granted.patterns[:_NAMED])
+        reason = f"which namespaces {covering} covers is not known here"
+        return Deny(identity, request, f"{reason}, {instead}")
+    if not granted.names:
         reason = f"no policy grants you {request.verb} on {asked[0]} anywhere; {_yours(rules)}"
         return Deny(identity, request, reason)
-    if patterns := [name for name in granted if name.endswith("*")]:
-        reason = f"which namespaces {', '.join(patterns[:_NAMED])} covers is not known here"
-        return Deny(identity, request, f"{reason}, {instead}")
-    if len(granted) > MAX_SPANNED:
+    if len(granted.names) > MAX_SPANNED:
         reason = f"you have more than {MAX_SPANNED} namespaces, {instead}"
         return Deny(identity, request, reason)
-    found = (rules.matching(Effect.ALLOW, *asked, name) for name in granted)
+    found = (rules.matching(Effect.ALLOW, *asked, name) for name in granted.names)
     why = tuple(dict.fromkeys(rule for rule in found if rule is not None))
-    return Allow(_SEAL, identity, request, why, namespaces=granted)
+    return Allow(_SEAL, identity, request, why, namespaces=granted.names)
 
 
 def _no_grant(asked: tuple[str, Verb, str], rules: RuleSet) -> str:

@@ -66,12 +66,22 @@ class Rule:
     bounds: Bounds = UNBOUNDED
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Namespaces, sorted: those that are known by name, and patterns of others."""
+
+    names: tuple[str, ...]
+    patterns: tuple[str, ...]
+
+
 class RuleSet:
     """The rules that concern one identity. Asking cannot fail, and no rule means no."""
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self._rules = tuple(rules)
         self._index: dict[Effect, dict[str, list[Rule]]] = {effect: {} for effect in Effect}
+        # By what was asked for, so there are no more than permissions.
+        self._where: dict[Permission, Reach] = {}
         for rule in self._rules:
             index = self._index[rule.effect]
             for pattern in rule.namespaces:
@@ -105,8 +115,16 @@ class RuleSet:
 
     def all_matching(self, effect: Effect, resource: str, verb: Verb, namespace: str) -> list[Rule]:
         """Every rule of different reach with this effect on the request, the closest first."""
+        # Most have no denials at all.
+        if not (index := self._index[effect]):
+            return []
         asked = (resource, verb)
-        return [rule for rule in self._holding(effect, namespace) if asked in rule.permissions]
+        return [
+            rule
+            for pattern in covering(namespace)
+            for rule in index.get(pattern, ())
+            if asked in rule.permissions
+        ]
 
     def permissions(self, namespace: str) -> frozenset[Permission]:
         """All that may be done in a namespace, denials taken off."""
@@ -115,6 +133,17 @@ class RuleSet:
     def namespaces(self) -> tuple[str, ...]:
         """Names and patterns of namespaces in which anything is allowed, sorted."""
         return self._namespaces
+
+    def where(self, resource: str, verb: Verb) -> Reach:
+        """Where something is allowed: the same as to ask for each of `namespaces`."""
+        asked = (resource, verb)
+        if (found := self._where.get(asked)) is None:
+            granted = [name for name in self.namespaces() if asked in self.permissions(name)]
+            found = self._where[asked] = Reach(
+                tuple(name for name in granted if not name.endswith("*")),
+                tuple(name for name in granted if name.endswith("*")),
+            )
+        return found
 
     def resources(self) -> tuple[Resource, ...]:
         """The resources that there are for the identity: some only if they are granted."""
@@ -134,14 +163,8 @@ class RuleSet:
 
     def _reach(self, effect: Effect, pattern: str) -> frozenset[Permission]:
         """The permissions of all rules that hold in the whole of a pattern."""
-        return _union(self._holding(effect, pattern))
-
-    def _holding(self, effect: Effect, pattern: str) -> list[Rule]:
-        """The rules that hold in the whole of a pattern, the closest first."""
-        # Most have no denials at all.
-        if not (index := self._index[effect]):
-            return []
-        return [rule for wider in covering(pattern) for rule in index.get(wider, ())]
+        index = self._index[effect]
+        return _union([rule for wider in covering(pattern) for rule in index.get(wider, ())])
 
 
 def _union(rules: Iterable[Rule]) -> frozenset[Permission]:

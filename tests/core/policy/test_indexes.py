@@ -132,5 +132,11 @@ def test_the_indexes_say_what_a_scan_of_all_rules_would(
             matched[effect].add((plural, verb))
     effective = matched[Effect.ALLOW] - matched[Effect.DENY]
     assert rules.permissions(namespace) == effective
+    for plural, verb in product(PLURALS, Verb):
+        reach = rules.where(plural, verb)
+        granted = [n for n in rules.namespaces() if (plural, verb) in rules.permissions(n)]
+        assert sorted(reach.names + reach.patterns) == granted
+        assert all("*" in name for name in reach.patterns)
+        assert not any("*" in name for name in reach.names)
     listed = any(covers(pattern, namespace) for pattern in rules.namespaces())
     assert listed or not effective

@@ -99,6 +99,15 @@ def test_namespaces_keep_a_pattern_that_a_denial_only_touches() -> None:
     assert rules.namespaces() == ("red-*",)
 
 
+def test_where_something_is_allowed_is_found_out_once() -> None:
+    rules = RuleSet([rule("blue", "red-*"), rule("green", permissions=VIEWER)])
+    reach = rules.where("secrets", Verb.LIST)
+    assert (reach.names, reach.patterns) == (("blue",), ("red-*",))
+    assert rules.where("secrets", Verb.LIST) is reach
+    assert rules.where(CLAIMS, Verb.LIST).names == ("blue", "green")
+    assert rules.where(CLAIMS, Verb.CREATE).names == ("blue",)
+
+
 FEW = Bounds(max_host_claims=3)
 
 
