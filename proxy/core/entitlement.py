@@ -173,8 +173,7 @@ def _authorize_named(
 def _no_grant(asked: tuple[str, Verb, str], rules: RuleSet) -> str:
     plural, verb, namespace = asked
     here = rules.permissions(namespace)
-    verbs = sorted(granted for resource, granted in here if resource == plural)
-    if verbs:
+    if verbs := sorted([granted for resource, granted in here if resource == plural]):
         return f"no policy grants you {verb} on {plural} there, only {', '.join(verbs)}"
     return f"no policy grants you {plural} in this namespace; {_yours(rules)}"
 

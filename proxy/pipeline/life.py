@@ -309,7 +309,7 @@ def _signed(reply: Reply, headers: Headers, trail: Trail) -> Reply:
 def _labels(request: RequestInfo | None) -> tuple[str, str]:
     match request:
         case ResourceRequest(verb=verb, resource=resource):
-            return verb.value, resource.plural
+            return verb, resource.plural
         case DiscoveryRequest():
             return "get", "discovery"
         case ReviewRequest(review=review):

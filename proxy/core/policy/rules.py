@@ -35,6 +35,9 @@ READ: Final = (Verb.GET, Verb.LIST, Verb.WATCH)
 WRITE: Final = (Verb.CREATE, Verb.UPDATE, Verb.PATCH, Verb.DELETE)
 
 
+_NOTHING: Final[frozenset[Permission]] = frozenset()
+
+
 def product(plurals: Iterable[str], verbs: Collection[Verb]) -> frozenset[Permission]:
     """Each of the verbs on each of the resources."""
     return frozenset((plural, verb) for plural in plurals for verb in verbs)
@@ -128,7 +131,8 @@ class RuleSet:
 
     def permissions(self, namespace: str) -> frozenset[Permission]:
         """All that may be done in a namespace, denials taken off."""
-        return self._reach(Effect.ALLOW, namespace) - self._reach(Effect.DENY, namespace)
+        granted = self._reach(Effect.ALLOW, namespace)
+        return granted - self._reach(Effect.DENY, namespace) if granted else granted
 
     def namespaces(self) -> tuple[str, ...]:
         """Names and patterns of namespaces in which anything is allowed, sorted."""
@@ -163,12 +167,13 @@ class RuleSet:
 
     def _reach(self, effect: Effect, pattern: str) -> frozenset[Permission]:
         """The permissions of all rules that hold in the whole of a pattern."""
-        index = self._index[effect]
+        if not (index := self._index[effect]):
+            return _NOTHING
         return _union([rule for wider in covering(pattern) for rule in index.get(wider, ())])
 
 
 def _union(rules: Iterable[Rule]) -> frozenset[Permission]:
-    return frozenset().union(*[rule.permissions for rule in rules])
+    return _NOTHING.union(*[rule.permissions for rule in rules])
 
 
 def covering(namespace: str) -> list[str]:
