@@ -9,7 +9,6 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from math import floor
 from typing import Final, assert_never
 
 from proxy.core import attributes
@@ -144,10 +143,7 @@ _cleaned_short: Final = lru_cache(_REMEMBERED)(_cleaned)
 
 def _timestamp(seconds: float) -> str:
     """RFC 3339 with microseconds, as `metav1.MicroTime` is written."""
-    whole = floor(seconds)
-    micros = round((seconds - whole) * 1_000_000)
-    if micros == 1_000_000:
-        whole, micros = whole + 1, 0
+    whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
     return f"{_second(whole)}.{micros:06}Z"
 
 
