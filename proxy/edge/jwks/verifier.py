@@ -40,10 +40,6 @@ class _Grounds:
     keys: KeySet | None
     told: Told | None
 
-    def are(self, others: "_Grounds") -> bool:
-        """Whether nothing has changed since. Both are replaced only by what differs."""
-        return self.keys is others.keys and self.told is others.told
-
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
@@ -146,25 +142,21 @@ class TokenVerifier:
         entry = self._cache.get(digest)
         if entry is None:
             return None
-        if self._clock() < entry.identity.expires:
-            grounds = await self._grounds(entry.issuer, text, recheck=recheck)
-            if entry.grounds.are(grounds):
-                return entry.identity
+        expired = entry.identity.expires <= self._clock()
+        if not expired and await self._still_holds(entry, text, recheck=recheck):
+            return entry.identity
         # Expired, or its key may be gone: whatever it still is worth, it is verified anew.
         self._cache.pop(digest, None)
         return None
 
-    async def _grounds(self, issuer: FreshKeys, text: str, *, recheck: bool) -> _Grounds:
-        match issuer.config.verify:
-            case "jwt":
-                return _Grounds(await issuer.current(), None)
-            case "both":
-                keys = await issuer.current()
-                return _Grounds(keys, await self._told(issuer, text, recheck=recheck))
-            case "introspection":
-                return _Grounds(None, await self._told(issuer, text, recheck=recheck))
-            case _:
-                assert_never(issuer.config.verify)
+    async def _still_holds(self, entry: _Verified, text: str, *, recheck: bool) -> bool:
+        """Whether nothing has changed since. Grounds are replaced only by what differs."""
+        issuer, grounds = entry.issuer, entry.grounds
+        if grounds.keys is not None and grounds.keys is not await issuer.current():
+            return False
+        if grounds.told is None:
+            return True
+        return grounds.told is await self._told(issuer, text, recheck=recheck)
 
     async def _verify(self, text: str, *, recheck: bool) -> _Verified:
         token = jws.read(jws.compact(text))
