@@ -37,6 +37,7 @@ _STATUS_LINE = re.compile(r"HTTP/1\.1 ([1-9][0-9]{2})(?: .*)?")
 # All but the tab: what is allowed in no value (RFC 9110, 5.5), and ends lines.
 _CONTROLS: Final = bytes({*range(0x20), 0x7F} - {ord("\t")})
 
+_VERSION: Final = b"HTTP/1.1 "
 _BEGINNING = re.compile(_TOKEN.pattern.encode())
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _SHORT: Final = 4 * 1024
@@ -56,6 +57,14 @@ def find_end(received: bytes | bytearray, limits: Limits) -> int:
     if end > _SHORT or received.count(b"\n", 0, end) > limits.fields:
         _check_lengths(received[:end], limits)
     return end + 2
+
+
+def find_response_end(received: bytes | bytearray, limits: Limits) -> int:
+    """As `find_end`, for the head of an answer: another protocol may never send an empty line."""
+    end = find_end(received, limits)
+    if end < 0 and received[: len(_VERSION)] != _VERSION[: len(received)]:
+        raise MalformedError
+    return end
 
 
 def parse_request(head: bytes, peer: str = "") -> RawRequest:
@@ -88,19 +97,32 @@ def parse_response(head: bytes) -> ResponseHead:
     return ResponseHead(int(found.group(1)), headers)
 
 
-def render(line: str, headers: Headers) -> bytes:
-    """A head with the empty line after it.
+def render(line: str, headers: Headers, prepared: bytes = b"") -> bytes:
+    """A head with the empty line after it; `prepared` are more fields, by `fields`.
 
     Raises:
         ValueError: something in it would end a line before its time.
     """
-    lines = [line]
-    lines += [f"{key}: {value}" for key, value in headers]
-    text = "\r\n".join(lines)
+    return b"".join((_rendered([f"{line}\r\n"], headers), prepared, b"\r\n"))
+
+
+def fields(headers: Headers) -> bytes:
+    """Header fields to be put into many heads.
+
+    Raises:
+        ValueError: something in them would end a line before its time.
+    """
+    return _rendered([], headers)
+
+
+def _rendered(lines: list[str], headers: Headers) -> bytes:
+    lines += [f"{key}: {value}\r\n" for key, value in headers]
+    expected = len(lines)
+    text = "".join(lines)
     # INVARIANT: whoever could put a line break into a value could write the next header.
-    if text.count("\n") != len(headers) or text.count("\r") != len(headers):
+    if text.count("\n") != expected or text.count("\r") != expected:
         raise ValueError("a line break within a head")
-    return f"{text}\r\n\r\n".encode("latin-1")
+    return text.encode("latin-1")
 
 
 def is_last(headers: Headers) -> bool:
