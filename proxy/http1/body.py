@@ -56,7 +56,8 @@ _LONGEST_LINE: Final = 4 * 1024
 _LONGEST_TRAILER: Final = 16 * 1024
 _CODED: Final = "transfer-encoding"
 _SIZED: Final = "content-length"
-_FRAMING: Final = frozenset({_CODED.encode(), _SIZED.encode()})
+_FRAMING_NAMES: Final = frozenset({_CODED, _SIZED})
+_FRAMING: Final = frozenset(name.encode() for name in _FRAMING_NAMES)
 
 
 def of_request(headers: Headers) -> Announced:
@@ -93,19 +94,13 @@ def opened(announced: Announced) -> Body:
 
 
 def _announced(headers: Headers) -> Announced | None:
-    codings, lengths = [], []
-    for key, value in headers:
-        name = key.lower()
-        if name == _CODED:
-            codings.append(value)
-        elif name == _SIZED:
-            lengths.append(value)
-    match codings, lengths:
-        case [], []:
+    said = [(name, value) for key, value in headers if (name := key.lower()) in _FRAMING_NAMES]
+    match said:
+        case []:
             return None
-        case [coding], [] if coding.lower() == "chunked":
+        case [(name, coding)] if name == _CODED and coding.lower() == "chunked":
             return Framing.CHUNKED
-        case [], [length] if _LENGTH.fullmatch(length):
+        case [(name, length)] if name == _SIZED and _LENGTH.fullmatch(length):
             return int(length)
         case _:
             raise MalformedError

@@ -34,6 +34,8 @@ class ResponseHead:
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _REQUEST_LINE = re.compile(rf"({_TOKEN.pattern}) ([\x21-\x7e]+) HTTP/1\.1")
 _STATUS_LINE = re.compile(r"HTTP/1\.1 ([1-9][0-9]{2})(?: .*)?")
+# A line that is none leaves its CRLF over; blanks around the value are not of it (RFC 9112, 5.1).
+_FIELD = re.compile(rf"\r\n({_TOKEN.pattern}):[ \t]*([^\r]*[^\r \t]|)[ \t]*")
 # All but the tab: what is allowed in no value (RFC 9110, 5.5), and ends lines.
 _CONTROLS: Final = bytes({*range(0x20), 0x7F} - {ord("\t")})
 
@@ -133,17 +135,14 @@ def is_last(headers: Headers) -> bool:
 
 
 def _lines(head: bytes) -> tuple[str, Headers]:
-    first, *lines, last = head.decode("latin-1").split("\r\n")
-    # INVARIANT: the controls in a head are the CRLF of each line, and there are no others.
-    if last or len(head) - len(head.translate(None, _CONTROLS)) != 2 * (len(lines) + 1):
+    text = head.decode("latin-1")
+    end = text.find("\r\n")
+    fields = _FIELD.findall(text, end, len(text) - 2)
+    # INVARIANT: the controls in a head are the CRLF before each field, and that at its end.
+    controls = len(head) - len(head.translate(None, _CONTROLS))
+    if controls != 2 * (len(fields) + 1) or not text.endswith("\r\n"):
         raise MalformedError
-    fields = [line.partition(":") for line in lines]
-    names = [name for name, _, _ in fields]
-    if not all(names) or not all(colon for _, colon, _ in fields):
-        raise MalformedError
-    if names and not _TOKEN.fullmatch("".join(names)):
-        raise MalformedError
-    return first, tuple((name, value.strip(" \t")) for name, _, value in fields)
+    return text[:end], tuple(fields)
 
 
 def _check_beginning(received: bytes | bytearray, limits: Limits) -> None:
