@@ -114,7 +114,7 @@ class ApiServer:
         self.sent += 1
         head = _head(self._credentials, method, target, headers, body)
         try:
-            return await self._answered(_Asked(head, body, method == "GET", read))
+            answer = await self._exchange(method, head, body, read)
         except TimeoutError as exc:
             raise Timeout("the cluster did not answer in time") from exc
         except OSError as exc:
@@ -127,35 +127,35 @@ class ApiServer:
                 raise Unavailable("the cluster broke off", retry_after=1) from exc
             # A write may or may not have happened, and the caller has to know that.
             raise BadGateway("the cluster broke off before it answered") from exc
+        if answer.code == 401:
+            await self._refused(answer)
+        return answer
 
-    async def _answered(self, asked: "_Asked") -> "_Answer":
-        connection = self._pool.take()
-        if connection is not None:
+    async def _exchange(
+        self, method: str, head: bytes, body: bytes, read: float | None
+    ) -> "_Answer":
+        pool = self._pool
+        if (connection := pool.take()) is not None:
             try:
-                return await self._exchange(connection, asked)
+                return _Answer(pool, connection, await connection.exchange(head, body, read))
             except DroppedError as exc:
                 # RFC 9112, 9.3.1: a kept connection may be closed as it is used, and a read
                 # may be sent once more. A write may have been carried out.
-                if not asked.reads or exc.heard:
+                if method != "GET" or exc.heard:
                     raise
                 self.retried += 1
-        connection = await self._pool.connect()
-        answer = await self._exchange(connection, asked)
-        self._pool.proven(connection)
-        return answer
+        connection = await pool.connect()
+        answered = await connection.exchange(head, body, read)
+        pool.proven(connection)
+        return _Answer(pool, connection, answered)
 
-    async def _exchange(self, connection: Connection, asked: "_Asked") -> "_Answer":
+    async def _refused(self, answer: "_Answer") -> None:
+        """Read the credentials again: the token may have been rotated a moment ago."""
         try:
-            head = await connection.exchange(asked.head, asked.body, asked.read)
-            if head.code == 401:
-                # The token may have been rotated a moment ago.
-                await self._reload()
-        except BaseException as exc:
-            connection.abort()
-            if isinstance(exc, TimeoutError):
-                self._pool.hung(connection)
+            await self._reload()
+        except BaseException:
+            answer.leave()
             raise
-        return _Answer(self._pool, connection, head)
 
     async def _keep_loading(self) -> None:
         while True:
@@ -171,16 +171,6 @@ class ApiServer:
     async def _load(self) -> None:
         self._credentials = await credentials.load(self._access, self._credentials)
         self._pool.adopt(self._credentials)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A request, rendered."""
-
-    head: bytes
-    body: bytes
-    reads: bool
-    read: float | None
 
 
 class _Streaming:

@@ -84,11 +84,14 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_waiter",
         "address",
+        "hung",
         "length",
     )
 
     def __init__(self, address: Address, ended: Ended) -> None:
         self.address = address
+        self.hung = False
+        """Whether it ended since no answer came."""
         self.length: int | None = None
         """Bytes of the body, where the head announced it."""
         self._ended = ended
@@ -132,18 +135,22 @@ class Connection(asyncio.Protocol):
             MalformedError: what came is no answer.
         """
         transport = self._transport
-        if not self.usable or transport is None:
+        if transport is None or not self.usable:
             # Not a byte was sent, so this is no answer that broke off.
             raise ConnectionResetError("closed before it was used")
         self._phase = _Phase.HEAD
         self._read = read
-        if len(body) <= _WAITING:
-            self._sent = True
-            transport.write(head + body)
-        else:
-            await self._send(transport, head, body)
-        while (answered := self._head) is None:
-            await self._wait()
+        try:
+            if len(body) <= _WAITING:
+                self._sent = True
+                transport.write(head + body)
+            else:
+                await self._send(transport, head, body)
+            while (answered := self._head) is None:
+                await self._wait()
+        except BaseException:
+            self.abort()
+            raise
         return answered
 
     async def piece(self) -> bytes:
@@ -362,13 +369,13 @@ class Connection(asyncio.Protocol):
             self._timer_due = self._due
             self._timer = self._loop.call_at(self._due, self._tick)
             return
+        self.hung = self._phase is _Phase.HEAD
         self._fail(TimeoutError())
 
 
 def _closes(headers: Headers) -> bool:
     """Whether the other side will close the connection (RFC 9112, 9.6)."""
-    return any(
-        key.lower() == "connection"
-        and "close" in {option.strip().lower() for option in value.split(",")}
-        for key, value in headers
-    )
+    options = [value for key, value in headers if len(key) == 10 and key.lower() == "connection"]
+    return bool(options) and "close" in {
+        each.strip().lower() for each in ",".join(options).split(",")
+    }

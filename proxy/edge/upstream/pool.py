@@ -5,7 +5,7 @@ The one that was used last is used next, so that what is not needed stays idle a
 
 import asyncio
 
-from proxy.edge.upstream.addresses import Resolver
+from proxy.edge.upstream.addresses import Address, Resolver
 from proxy.edge.upstream.connection import Connection
 from proxy.edge.upstream.credentials import Credentials
 from proxy.edge.upstream.dialer import Dialer
@@ -75,14 +75,6 @@ class Pool:
         if (dialer := self._open.get(connection)) is not None:
             dialer.proven(connection)
 
-    def hung(self, connection: Connection) -> None:
-        """Rather not use the address of a connection for a while, nor what is idle there."""
-        if (dialer := self._open.get(connection)) is not None:
-            dialer.failed(connection.address)
-        for other in tuple(self._idle):
-            if other.address == connection.address:
-                other.abort()
-
     async def close(self) -> None:
         """End all connections; requests under way break."""
         while self._open:
@@ -92,7 +84,16 @@ class Pool:
             await self._emptied.wait()
 
     def _lost(self, connection: Connection) -> None:
-        self._open.pop(connection, None)
+        dialer = self._open.pop(connection, None)
         self._idle.pop(connection, None)
+        if dialer is not None and connection.hung:
+            self._avoid(connection.address, dialer)
         if not self._open:
             self._emptied.set()
+
+    def _avoid(self, address: Address, dialer: Dialer) -> None:
+        """Rather connect elsewhere for a while; what is idle there would hang as well."""
+        dialer.failed(address)
+        for connection in tuple(self._idle):
+            if connection.address == address:
+                connection.abort()
