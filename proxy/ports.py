@@ -117,6 +117,11 @@ class Stream(Protocol):
         """The headers as they came, names in any case."""
         ...
 
+    @property
+    def length(self) -> int | None:
+        """How many bytes the body has, where the answer has announced it."""
+        ...
+
     def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes, undecoded, each piece as soon as it is there."""
         ...

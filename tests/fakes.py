@@ -76,6 +76,7 @@ class FakeStream:
 
     code: int = 200
     headers: Headers = JSON
+    length: int | None = None
     pieces: asyncio.Queue[bytes | Exception | None] = field(default_factory=asyncio.Queue)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -112,7 +113,7 @@ class FakeUpstream:
         if isinstance(answer, Exception):
             raise answer
         if isinstance(answer, Reply):
-            stream = FakeStream(answer.code, answer.headers)
+            stream = FakeStream(answer.code, answer.headers, len(answer.body))
             stream.pieces.put_nowait(answer.body)
             stream.pieces.put_nowait(None)
         else:

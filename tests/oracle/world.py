@@ -169,6 +169,7 @@ class _Events:
     reply: Reply
     code: int = 200
     headers: Headers = (("Content-Type", "application/json"),)
+    length: int | None = None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         if self.watch is None:

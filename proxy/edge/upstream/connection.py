@@ -9,7 +9,6 @@ import asyncio
 from enum import Enum, auto
 from typing import Final, Protocol, cast
 
-from proxy.core.wire import Headers
 from proxy.edge.upstream.addresses import Address
 from proxy.http1 import (
     Body,
@@ -17,6 +16,7 @@ from proxy.http1 import (
     MalformedError,
     ResponseHead,
     find_response_end,
+    is_last,
     of_response,
     opened,
     parse_response,
@@ -283,7 +283,7 @@ class Connection(asyncio.Protocol):
         announced = of_response(head.code, head.headers)
         self._head = head
         # What was not asked whole, or speaks something else from now on, is asked no more.
-        self._keeps = self._sent and head.code != 101 and not _closes(head.headers)
+        self._keeps = self._sent and head.code != 101 and not is_last(head.headers)
         self._phase = _Phase.BODY
         if isinstance(announced, int):
             self.length = announced
@@ -371,11 +371,3 @@ class Connection(asyncio.Protocol):
             return
         self.hung = self._phase is _Phase.HEAD
         self._fail(TimeoutError())
-
-
-def _closes(headers: Headers) -> bool:
-    """Whether the other side will close the connection (RFC 9112, 9.6)."""
-    options = [value for key, value in headers if len(key) == 10 and key.lower() == "connection"]
-    return bool(options) and "close" in {
-        each.strip().lower() for each in ",".join(options).split(",")
-    }

@@ -4,10 +4,10 @@ Credentials come from kubernetes_asyncio's loaders. What would have the proxy ta
 to an apiserver that it cannot verify is not loaded.
 """
 
+import re
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
 
 from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config import (
@@ -56,6 +56,14 @@ class Credentials:
     authorization: bytes = field(repr=False)
 
 
+_NAME = re.compile(r"[0-9A-Za-z._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
+_SERVER = re.compile(
+    r"https://(?P<host>[0-9A-Za-z._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])"
+    r'(?::(?P<port>[0-9]{1,5}))?(?P<path>/[!"$->@-~]*)?'
+)
+_PORTS = range(1, 65536)
+
+
 async def load(access: ClusterAccess, known: Credentials | None) -> Credentials:
     """Read the credentials; what has not changed of the `known` ones is taken from them.
 
@@ -72,19 +80,19 @@ async def load(access: ClusterAccess, known: Credentials | None) -> Credentials:
     token = _one_line(await fresh.get_api_key_with_prefix("BearerToken") or "")
     if not token and not fresh.cert_file:
         raise ClusterError("cluster: the credentials hold neither a token nor a certificate")
-    host = server.hostname or ""
+    host, port = server["host"].strip("[]"), server["port"] or "443"
     origin = Origin(
         host=host,
-        port=server.port or 443,
-        # RFC 6066, 3: the name of a server has no dot at its end.
-        server_name=fresh.tls_server_name or host.rstrip("."),
+        port=int(port),
+        server_name=_server_name(fresh.tls_server_name or host),
         certificates=_certificates(fresh),
     )
     return Credentials(
         origin=origin,
         tls=known.tls if known is not None and known.origin == origin else _trust(fresh),
-        prefix=server.path.rstrip("/"),
-        host=("Host", server.netloc.removesuffix(":443")),
+        prefix=(server["path"] or "").rstrip("/"),
+        # RFC 9110, 4.2.2: without the port that goes without saying.
+        host=("Host", server["host"] if port == "443" else f"{server['host']}:{port}"),
         authorization=_authorization(token),
     )
 
@@ -110,17 +118,25 @@ async def _configuration(access: ClusterAccess) -> Configuration:
     return fresh
 
 
-def _server(url: str) -> SplitResult:
+def _server(url: str) -> re.Match[str]:
     if not url.startswith("https://"):
         raise ClusterError("cluster: the server must be an https:// address")
-    try:
-        server = urlsplit(url)
-        plain = bool(server.hostname) and server.port != 0 and url.isascii() and url.isprintable()
-    except ValueError:
-        plain = False
-    if not plain or " " in url or server.query or server.fragment or "@" in server.netloc:
+    found = _SERVER.fullmatch(url)
+    if found is None or not _is_name(found["host"]) or int(found["port"] or 443) not in _PORTS:
         raise ClusterError("cluster: the server must be https://HOST[:PORT][/PATH]")
-    return server
+    return found
+
+
+def _is_name(name: str) -> bool:
+    """Whether it can be looked up, and verified: no part of it is empty or too long."""
+    return all(0 < len(label) < 64 for label in name.removesuffix(".").split("."))
+
+
+def _server_name(name: str) -> str:
+    """The name in TLS, which has no dot at its end (RFC 6066, 3)."""
+    if not _NAME.fullmatch(name) or not _is_name(name):
+        raise ClusterError("cluster: tls-server-name is no name of a server")
+    return name.removesuffix(".")
 
 
 def _one_line(token: str) -> str:
