@@ -242,6 +242,21 @@ class App:
             "Requests sent to the apiserver since the start.",
             lambda: self._upstream.sent,
         )
+        show(
+            "hostclaim_proxy_upstream_retries",
+            "Reads sent once more since the start: the connection kept for them was dead.",
+            lambda: self._upstream.retried,
+        )
+        show(
+            "hostclaim_proxy_upstream_connections_made",
+            "Connections made to the apiserver since the start.",
+            lambda: self._upstream.connections_made,
+        )
+        show(
+            "hostclaim_proxy_upstream_connections_open",
+            "Connections to the apiserver that there are; each open watch has one.",
+            lambda: self._upstream.connections_open,
+        )
         if (policies := self._policies) is not None:
             show(
                 "hostclaim_proxy_policies_loaded_timestamp_seconds",

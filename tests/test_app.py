@@ -123,6 +123,9 @@ async def test_metrics_tell_of_requests_upstream_and_policies(around: Surroundin
     page = (await ask(port, "/metrics"))[1]
     for name in (
         "hostclaim_proxy_upstream_requests",
+        "hostclaim_proxy_upstream_retries",
+        "hostclaim_proxy_upstream_connections_made",
+        "hostclaim_proxy_upstream_connections_open",
         "hostclaim_proxy_policies_loaded_timestamp_seconds",
         "hostclaim_proxy_policies_broken",
         "hostclaim_proxy_open_watches",

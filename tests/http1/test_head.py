@@ -9,7 +9,9 @@ from proxy.http1 import (
     HeadTooLargeError,
     Limits,
     MalformedError,
+    fields,
     find_end,
+    find_response_end,
     of_request,
     parse_request,
     parse_response,
@@ -116,3 +118,30 @@ def test_a_head_over_a_bound_is_too_large(head: bytes, end: bytes) -> None:
 def test_a_line_break_is_not_written_into_a_head(text: str) -> None:
     with pytest.raises(ValueError, match="line break"):
         render("HTTP/1.1 200 OK", (("X", text),))
+
+
+def test_prepared_fields_come_last() -> None:
+    prepared = fields((("B", "2"),))
+    assert render("GET / HTTP/1.1", (("A", "1"),), prepared) == (
+        b"GET / HTTP/1.1\r\nA: 1\r\nB: 2\r\n\r\n"
+    )
+
+
+@pytest.mark.parametrize("text", ["a\r\nb", "a\nb", "a\rb", "a\r\n", "\u20ac"])
+@pytest.mark.parametrize("named", [False, True])
+def test_what_would_end_a_line_is_not_prepared(text: str, *, named: bool) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - either of two
+        fields(((text, "x") if named else ("X", text),))
+
+
+@pytest.mark.parametrize(
+    "received", [b"", b"H", b"HTTP/1.1", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\n"]
+)
+def test_the_beginning_of_an_answer_is_waited_on(received: bytes) -> None:
+    assert find_response_end(received, Limits()) == -1
+
+
+@pytest.mark.parametrize("received", [b"S", b"HTTP/1.0 ", b"HTTP/2 200", b"SSH-2.0-x\r\n", b"\x16"])
+def test_what_begins_as_no_answer_is_not_waited_on(received: bytes) -> None:
+    with pytest.raises(MalformedError):
+        find_response_end(received, Limits())

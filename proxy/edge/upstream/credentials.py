@@ -145,12 +145,9 @@ def _one_line(token: str) -> str:
 
 
 def _authorization(token: str) -> bytes:
-    if not token:
-        return b""
-    try:
-        return http1.fields((("Authorization", token),))
-    except ValueError as exc:
-        raise ClusterError("cluster: the token holds characters that no header may") from exc
+    if not token.isascii() or not token.isprintable():
+        raise ClusterError("cluster: the token holds characters that no header may")
+    return http1.fields((("Authorization", token),)) if token else b""
 
 
 def _certificates(fresh: Configuration) -> tuple[bytes, ...]:
