@@ -145,3 +145,9 @@ def test_the_beginning_of_an_answer_is_waited_on(received: bytes) -> None:
 def test_what_begins_as_no_answer_is_not_waited_on(received: bytes) -> None:
     with pytest.raises(MalformedError):
         find_response_end(received, Limits())
+
+
+@pytest.mark.parametrize("rest", [b"", b"A: b\r\nx", b"A: b\n\r", b"A: b\r", b"xy"])
+def test_a_head_ends_with_the_end_of_a_line(rest: bytes) -> None:
+    with pytest.raises(MalformedError):
+        parse_response(b"HTTP/1.1 200 OK" + (b"\r\n" + rest if rest else b""))
