@@ -6,7 +6,7 @@ sent upstream, and every way out writes exactly one audit record.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 
@@ -40,7 +40,7 @@ from proxy.core.policy import RuleSet
 from proxy.core.wire import Headers, RawRequest, Reply
 from proxy.pipeline.admission import Admission, Limits
 from proxy.pipeline.watches import Watches, is_watch
-from proxy.pipeline.weaving import woven
+from proxy.pipeline.weaving import Woven, woven
 from proxy.ports import (
     AuditLog,
     Authenticator,
@@ -205,7 +205,7 @@ class Pipeline:
             case Forward(request=request):
                 async with self._upstream.stream(request) as stream:
                     filtering.check(stream.code)
-                    await self._relay(stream, stream.chunks(), whose, client)
+                    await self._relay(stream, whose, client)
             case Merge():
                 await self._merge(outcome, whose, client)
 
@@ -220,37 +220,32 @@ class Pipeline:
                 if stream.code == spanning.NOT_BOUND:
                     refused = stream
                 elif stream.code != 200:
-                    await self._relay(stream, stream.chunks(), whose, client)
+                    await self._relay(stream, whose, client)
                     return
                 else:
                     streams[namespace] = stream
             if not streams and refused is not None:
-                await self._relay(refused, refused.chunks(), whose, client)
+                await self._relay(refused, whose, client)
                 return
-            async with aclosing(woven(streams, merge.weaver)) as chunks:
-                await self._relay(next(iter(streams.values())), chunks, whose, client)
+            async with aclosing(woven(streams, merge.weaver)) as pieces:
+                first = next(iter(streams.values()))
+                await self._relay(Woven(first, pieces), whose, client)
 
-    async def _relay(
-        self,
-        stream: Stream,
-        chunks: AsyncIterator[bytes],
-        whose: _Whose,
-        client: Client,
-    ) -> None:
+    async def _relay(self, stream: Stream, whose: _Whose, client: Client) -> None:
         trail = whose.trail
         trail.code = stream.code
         head = (*filtering.headers(stream.headers), ("Audit-Id", trail.audit_id))
-        await client.begin(stream.code, head)
+        await client.begin(stream.code, head, stream.length)
         whole = True
         try:
             async with self._watches.while_allowed(whose.caller, whose.allow):
-                async for chunk in chunks:
+                async for chunk in stream.chunks():
                     await client.write(chunk)
                     whole = chunk.endswith(b"\n")
         except TimeoutError:
             # The decision behind a watch ended. Between two events the client
             # sees a watch that ran its time; within one, a broken connection.
-            if not whole:
+            if not whole or stream.length is not None:
                 client.abort()
                 return
         except Refused as refused:

@@ -1,10 +1,35 @@
 """One stream of several: the pieces as they come, each whole before the next."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass
 
 from proxy.core.conversation import Weaver
+from proxy.core.wire import Headers
 from proxy.ports import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Woven:
+    """The port `Stream` over pieces of several, with the head of one of them."""
+
+    one: Stream
+    pieces: AsyncIterator[bytes]
+    length: None = None
+
+    @property
+    def code(self) -> int:
+        """As the port says."""
+        return self.one.code
+
+    @property
+    def headers(self) -> Headers:
+        """As the port says."""
+        return self.one.headers
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """As the port says."""
+        return self.pieces
 
 
 async def woven(streams: Mapping[str, Stream], weaver: Weaver) -> AsyncGenerator[bytes, None]:

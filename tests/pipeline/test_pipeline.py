@@ -235,6 +235,14 @@ async def test_the_apiservers_own_refusal_passes_unchanged() -> None:
     assert client.header("Retry-After") == "7"
 
 
+@pytest.mark.parametrize("length", [2, None])
+async def test_an_answer_says_its_length_where_the_apiserver_did(length: int | None) -> None:
+    stream = FakeStream(length=length)
+    stream.pieces.put_nowait(b"{}")
+    stream.pieces.put_nowait(None)
+    assert (await World(FakeUpstream(stream)).get(f"{CLAIMS}/c1")).length == length
+
+
 async def test_what_the_apiserver_says_of_itself_stays_behind() -> None:
     told = Reply(200, (*JSON, ("X-Kubernetes-Pf-Flowschema-Uid", "u"), ("Set-Cookie", "a=b")), b"")
     client = await World(FakeUpstream(told)).get(f"{CLAIMS}/c1")
@@ -392,6 +400,14 @@ async def test_a_watch_ends_cleanly_when(end: Callable[[Watch], None]) -> None:
     client = await watch.ended()
     assert (client.complete, client.aborted) == (True, False)
     assert watch.stream.closed.is_set()
+
+
+async def test_a_watch_that_has_said_its_length_and_ends_before_is_broken_off() -> None:
+    stream = FakeStream(length=2 * len(EVENT))
+    watch = await Watch(World(upstream=FakeUpstream(stream)), stream).open(EVENT)
+    watch.world.pipeline.drain()
+    client = await watch.ended()
+    assert (client.complete, client.aborted) == (False, True)
 
 
 async def test_a_watch_whose_token_counts_no_longer_ends_when_it_is_looked_at_again() -> None:
