@@ -8,7 +8,7 @@ DIR    ?= demo
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-real oracle lint format clean
+.PHONY: help demo test test-real oracle bench lint format clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -36,6 +36,9 @@ test-real: $(BIN)/.ready ## The end-to-end suite on a real kube-apiserver, etcd 
 
 oracle: $(BIN)/.ready ## Ask the oracle 10,000 random examples, and plant bugs for it to find
 	ORACLE=full $(BIN)/pytest tests/oracle $(ARGS)
+
+bench: $(BIN)/.ready ## Measure beside nginx and kube-rbac-proxy (ARGS=--help)
+	$(BIN)/python -m tests.bench $(ARGS)
 
 lint: $(BIN)/.ready ## Formatting, lint, types and import contracts
 	$(BIN)/ruff format --check .
