@@ -22,6 +22,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -30,13 +32,16 @@ import click
 
 from proxy.demo.process import StartError
 from tests.bench import (
+    biglist,
     certificates,
     comparison,
     decision,
     goals,
     machine,
+    objects,
     parts,
     report,
+    startup,
     upstream,
 )
 from tests.bench.comparison import KINDS, Comparison, Course, WrongAnswer
@@ -45,12 +50,15 @@ from tests.bench.iam import Iam
 from tests.bench.machine import Cores
 from tests.bench.report import Report
 from tests.bench.subjects import Site
-from tests.bench.upstream import Plan
+from tests.bench.upstream import Plan, Upstream
+from tests.bench.watches import Crowd, Watches
 from tests.real.making import Missing
 
 RESULTS: Final = Path(__file__).parent / "results"
 MISSED, MISSING, WRONG = 1, 3, 4
 DESCRIPTORS: Final = 16_384
+FEW_ROUNDS: Final = 3
+"""Where a round takes half a minute for each subject, and its spread is small."""
 
 
 def say(line: str) -> None:
@@ -58,18 +66,62 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def compare(folder: Path, course: Course) -> Iterator[Sample]:
-    """All kinds of requests, side by side."""
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every scenario on the wire begins with: programs, cores, an issuer and a stub."""
+
+    site: Site
+    stub: Upstream
+    cores: Cores
+    iam: Iam
+
+
+@contextmanager
+def set_up(folder: Path, items: int = objects.LISTED) -> Iterator[Bench]:
+    """Find and start all that is not measured; the stub's list has so many items."""
     found = parts.provide(say)
     cores = Cores.of_this_process()
     made = certificates.write(folder)
-    plan = Plan.make(folder / "stub")
+    plan = Plan.make(folder / "stub", items)
     iam = Iam(plan.issuer)
-    say("making tokens")
-    tokens = comparison.tokens(iam)
     with upstream.serving(found.nginx, plan, iam, made, cores.load) as stub:
-        site = Site(found, folder, made, plan, cores.proxy)
-        yield from Comparison(site, stub, cores, tokens).measure(course)
+        site = Site(found, folder, made, plan, plan.port, cores.proxy, iam.token())
+        yield Bench(site, stub, cores, iam)
+
+
+def compare(folder: Path, course: Course) -> Iterator[Sample]:
+    """All kinds of requests, side by side."""
+    with set_up(folder) as bench:
+        say("making tokens")
+        tokens = comparison.tokens(bench.iam)
+        yield from Comparison(bench.site, bench.stub, bench.cores, tokens).measure(course)
+
+
+def start(folder: Path, course: Course) -> Iterator[Sample]:
+    """Starts, side by side."""
+    with set_up(folder) as bench:
+        yield from startup.measure(bench.site, course.rounds)
+
+
+def list_much(folder: Path, course: Course) -> Iterator[Sample]:
+    """A large list, side by side."""
+    with set_up(folder, biglist.ITEMS) as bench:
+        listed, token = bench.site.upstream.listed, bench.iam.token()
+        yield from biglist.measure(bench.site, listed, token, min(course.rounds, FEW_ROUNDS))
+
+
+def watch_idly(folder: Path, course: Course) -> Iterator[Sample]:
+    """Watches to which nothing happens, side by side."""
+    with set_up(folder) as bench:
+        watches = Watches(bench.site, bench.cores, bench.iam.token(), Crowd())
+        yield from watches.measure_idle(min(course.rounds, FEW_ROUNDS))
+
+
+def watch_events(folder: Path, course: Course) -> Iterator[Sample]:
+    """Watches to which something happens, side by side."""
+    with set_up(folder) as bench:
+        watches = Watches(bench.site, bench.cores, bench.iam.token(), Crowd())
+        yield from watches.measure_fan_out(min(course.rounds, FEW_ROUNDS))
 
 
 def decide(folder: Path, course: Course) -> Iterator[Sample]:
@@ -81,6 +133,10 @@ def decide(folder: Path, course: Course) -> Iterator[Sample]:
 SCENARIOS: Final[dict[str, Callable[[Path, Course], Iterator[Sample]]]] = {
     "decision": decide,
     **{kind.name: compare for kind in KINDS},
+    "start-up": start,
+    "big-list": list_much,
+    "idle-watches": watch_idly,
+    "fan-out": watch_events,
 }
 
 

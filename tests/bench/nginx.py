@@ -99,8 +99,10 @@ def floor(of: Floor) -> str:
             proxy_ssl_verify on;
             proxy_ssl_name localhost;
             proxy_ssl_trusted_certificate {of.certificates.authority};
+            proxy_read_timeout 1d;
+            proxy_max_temp_file_size 0;
             proxy_buffers 16 64k;
-            proxy_buffer_size 64k;
+            proxy_buffer_size 16k;
             proxy_busy_buffers_size 128k;
         }}
     }}"""

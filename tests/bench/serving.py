@@ -121,9 +121,15 @@ def ask(
         connection.close()
 
 
-def answers(port: int, target: str, *, trust: ssl.SSLContext | None = None) -> bool:
+def answers(
+    port: int,
+    target: str,
+    *,
+    trust: ssl.SSLContext | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> bool:
     """Whether a server is up and says 200."""
     try:
-        return ask(port, target, trust=trust).code == 200
+        return ask(port, target, trust=trust, headers=headers).code == 200
     except (OSError, http.client.HTTPException):
         return False

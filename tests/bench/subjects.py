@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,13 +44,19 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What all of them share: the programs, the files, the upstream and the core."""
+    """What all of them share: the programs, the files, the stub and the core.
+
+    `apiserver` is the port that requests go to: the stub's, or that of who answers watches.
+    `token` is one that is let through, for whoever says that it is ready by nothing else.
+    """
 
     parts: Parts
     folder: Path
     certificates: Certificates
     upstream: Plan
+    apiserver: int
     core: int
+    token: str = field(repr=False)
 
     def new_folder(self, name: str) -> Path:
         """A folder that nobody has used."""
@@ -63,7 +69,7 @@ class Site:
 @contextmanager
 def direct(site: Site) -> Iterator[Subject]:
     """The upstream itself."""
-    yield Subject(DIRECT, site.upstream.port)
+    yield Subject(DIRECT, site.apiserver)
 
 
 @contextmanager
@@ -72,7 +78,7 @@ def floor(site: Site) -> Iterator[Subject]:
     folder, port = site.new_folder(NGINX), free_port()
     config = folder / "nginx.conf"
     config.write_text(
-        nginx.floor(Floor(folder, port, site.upstream.port, site.certificates)),
+        nginx.floor(Floor(folder, port, site.apiserver, site.certificates)),
     )
     command = Command([site.parts.nginx, "-c", config], site.core, folder / "output.log")
     trust = site.certificates.trust()
@@ -87,7 +93,7 @@ def peer(site: Site) -> Iterator[Subject]:
     Static rules cost it less than any other. What they do not name it asks the apiserver
     about, as a SubjectAccessReview, whose answer it keeps for half a minute.
     """
-    folder, port, health = site.new_folder(PEER), free_port(), free_port()
+    folder, port = site.new_folder(PEER), free_port()
     rules = [
         {"user": {"name": USER}, "verb": verb, "path": path, "resourceRequest": False}
         for verb in ("get", "patch")
@@ -97,8 +103,7 @@ def peer(site: Site) -> Iterator[Subject]:
     kubeconfig = _write_kubeconfig(folder, site.upstream.port, site.certificates)
     arguments = {
         "secure-listen-address": f"127.0.0.1:{port}",
-        "proxy-endpoints-port": health,
-        "upstream": f"https://127.0.0.1:{site.upstream.port}/",
+        "upstream": f"https://127.0.0.1:{site.apiserver}/",
         "tls-cert-file": site.certificates.chain,
         "tls-private-key-file": site.certificates.key,
         "config-file": folder / "config.yaml",
@@ -119,8 +124,10 @@ def peer(site: Site) -> Iterator[Subject]:
     # handshake for most requests.
     environment = {"SSL_CERT_FILE": str(site.certificates.authority)}
     command = Command(argv, site.core, folder / "output.log", environment)
-    trust = site.certificates.trust()
-    with running(command, lambda: answers(health, "/healthz", trust=trust)) as started:
+    trust, headers = site.certificates.trust(), {"Authorization": f"Bearer {site.token}"}
+    claim = f"{objects.CLAIMS}/{objects.NAME}"
+    # Its `/healthz` is there before the keys of the issuer are.
+    with running(command, lambda: answers(port, claim, trust=trust, headers=headers)) as started:
         yield Subject(PEER, port, started.pid, started.seconds)
 
 
@@ -138,7 +145,7 @@ def ours(
     port, management_port = free_port(), free_port()
     settings = _settings(site, port, management_port)
     settings["cluster"]["kubeconfig"] = str(
-        _write_kubeconfig(folder, site.upstream.port, site.certificates)
+        _write_kubeconfig(folder, site.apiserver, site.certificates)
     )
     change(settings)
     config = folder / "proxy.yaml"

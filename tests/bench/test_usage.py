@@ -15,11 +15,11 @@ def test_a_name_cannot_shift_the_numbers(name: str) -> None:
 
 
 def test_memory_is_in_bytes() -> None:
-    assert usage.parse_rss("Name:\tnginx\nVmRSS:\t   2048 kB\nThreads:\t1\n") == 2 * 1024 * 1024
+    assert usage.parse_memory("Name:\tnginx\nVmRSS:\t   2048 kB\nThreads:\t1\n") == 2 * 1024 * 1024
 
 
 def test_what_has_ended_has_no_memory() -> None:
-    assert usage.parse_rss("Name:\tnginx\nState:\tZ (zombie)\n") == 0
+    assert usage.parse_memory("Name:\tnginx\nState:\tZ (zombie)\n") == 0
 
 
 def test_a_tree_has_its_grandchildren_and_nobody_elses() -> None:
@@ -31,3 +31,10 @@ def test_this_process_uses_something() -> None:
     assert usage.cpu_seconds(os.getpid()) > 0
     assert usage.rss(os.getpid()) > 0
     assert usage.descriptors(os.getpid()) > 0
+
+
+def test_a_peak_is_remembered_until_it_is_forgotten() -> None:
+    pid = os.getpid()
+    assert usage.peak_rss(pid) >= usage.rss(pid)
+    usage.forget_peak(pid)
+    assert usage.peak_rss(pid) < usage.rss(pid) + 64 * 1024 * 1024

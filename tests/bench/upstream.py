@@ -43,12 +43,18 @@ class Plan:
     folder: Path
     port: int
     status_port: int
+    items: int
 
     @classmethod
-    def make(cls, folder: Path) -> "Plan":
-        """A folder of its own, and ports that are free now."""
+    def make(cls, folder: Path, items: int = objects.LISTED) -> "Plan":
+        """A folder of its own, ports that are free now, and a list of so many items."""
         folder.mkdir()
-        return cls(folder, free_port(), free_port())
+        return cls(folder, free_port(), free_port(), items)
+
+    @property
+    def listed(self) -> Path:
+        """The file with the list."""
+        return self.folder / "list.json"
 
     @property
     def issuer(self) -> str:
@@ -67,7 +73,7 @@ def serving(
 ) -> Iterator[Upstream]:
     """Run it until the context is left."""
     iam.write(plan.folder)
-    (plan.folder / "list.json").write_text(objects.claim_list())
+    plan.listed.write_text(objects.claim_list(plan.items))
     stub = Stub(plan.folder, plan.port, plan.status_port, certificates, watches)
     config = plan.folder / "nginx.conf"
     config.write_text(nginx.stub(stub))

@@ -27,10 +27,10 @@ def parse_stat(line: str) -> Stat:
     return Stat(int(fields[1]), user + system + of_children_user + of_children_system)
 
 
-def parse_rss(status: str) -> int:
-    """Bytes of `VmRSS` in `/proc/PID/status`; 0 for what has ended."""
+def parse_memory(status: str, name: str = "VmRSS") -> int:
+    """Bytes of a line in `/proc/PID/status`; 0 for what has ended."""
     for line in status.splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     return 0
 
@@ -52,7 +52,18 @@ def cpu_seconds(root: int) -> float:
 
 def rss(root: int) -> int:
     """Bytes of memory of a process tree; what its members share counts for each."""
-    return sum(parse_rss(text) for text in _texts(_members(root), "status"))
+    return sum(parse_memory(text) for text in _texts(_members(root), "status"))
+
+
+def peak_rss(root: int) -> int:
+    """The most that it has been since `forget_peak`, of each member at its own time."""
+    return sum(parse_memory(text, "VmHWM") for text in _texts(_members(root), "status"))
+
+
+def forget_peak(root: int) -> None:
+    """Begin anew with what there is now."""
+    for pid in _members(root):
+        (PROC / str(pid) / "clear_refs").write_text("5")
 
 
 def descriptors(root: int) -> int:

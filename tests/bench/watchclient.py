@@ -1,0 +1,128 @@
+"""Many watches from one process: each notes when an event reached it."""
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from tests.bench import objects
+from tests.bench.events import Lines
+from tests.bench.watchserver import SLOW
+
+AT_ONCE: Final = 50
+OPEN_SECONDS: Final = 60
+SLOW_BUFFER: Final = 32 * 1024
+TARGET: Final = f"{objects.CLAIMS}?watch=1"
+
+Received = Callable[[bytes, int], None]
+"""Told each line, and the moment at which it came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How to reach whoever is measured, and as whom."""
+
+    port: int
+    token: str = field(repr=False)
+    tls: ssl.SSLContext
+
+
+class WatchRefused(Exception):  # noqa: N818 - an answer
+    """A watch was not opened."""
+
+
+class Watch(asyncio.Protocol):
+    """One open watch. Whoever is slow reads the head of the answer and no more."""
+
+    def __init__(self, request: bytes, received: Received, *, slow: bool) -> None:
+        self._request = request
+        self._received = received
+        self._slow = slow
+        self._head = bytearray()
+        self._lines = Lines()
+        self._transport: asyncio.Transport
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.closed = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Uvloop's are of no class of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        now = time.monotonic_ns()
+        if not self.opened.done():
+            data = self._begin(data)
+        for line in self._lines.feed(data):
+            self._received(line, now)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        if not self.opened.done():
+            self.opened.set_exception(WatchRefused(f"the connection ended: {exc}"))
+
+    def leave(self) -> None:
+        """Go without a word."""
+        self._transport.abort()
+
+    def _begin(self, data: bytes) -> bytes:
+        """Read the head; returns what follows it."""
+        self._head += data
+        head, end, rest = bytes(self._head).partition(b"\r\n\r\n")
+        if not end:
+            return b""
+        if b" 200 " not in head.partition(b"\r\n")[0]:
+            self.opened.set_exception(WatchRefused(bytes(self._head[:600]).decode()))
+            return b""
+        if self._slow:
+            self._transport.pause_reading()
+        self.opened.set_result(None)
+        return rest
+
+
+async def open_watches(
+    way: Way, count: int, received: Received, *, slow: bool = False
+) -> Sequence[Watch]:
+    """Open so many; returns once all of them are.
+
+    Raises:
+        WatchRefused: one of them is not.
+    """
+    request = _request(way.token, slow=slow)
+    loop = asyncio.get_running_loop()
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def opened() -> Watch:
+        async with limit, asyncio.timeout(OPEN_SECONDS):
+            connected = await _connect(way.port, slow=slow)
+            _, watch = await loop.create_connection(
+                lambda: Watch(request, received, slow=slow),
+                sock=connected,
+                ssl=way.tls,
+                server_hostname="localhost",
+            )
+            await watch.opened
+            return watch
+
+    return await asyncio.gather(*(opened() for _ in range(count)))
+
+
+async def _connect(port: int, *, slow: bool) -> socket.socket:
+    made = socket.socket()
+    made.settimeout(0)
+    if slow:
+        # Else the system would read for it, megabytes ahead.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BUFFER)
+    await asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", port))
+    return made
+
+
+def _request(token: str, *, slow: bool) -> bytes:
+    selector = f"&labelSelector=reader%3D{SLOW}" if slow else ""
+    return (
+        f"GET {TARGET}{selector} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n"
+        f"Authorization: Bearer {token}\r\n\r\n"
+    ).encode()
