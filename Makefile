@@ -8,7 +8,7 @@ DIR    ?= demo
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-real oracle bench lint format clean
+.PHONY: help demo test test-real oracle bench soak lint format clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -39,6 +39,9 @@ oracle: $(BIN)/.ready ## Ask the oracle 10,000 random examples, and plant bugs f
 
 bench: $(BIN)/.ready ## Measure beside nginx and kube-rbac-proxy (ARGS=--help)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+soak: $(BIN)/.ready ## Ten minutes of half load with faults, and no leak after it (ARGS=--help)
+	$(BIN)/python -m tests.bench.soak $(ARGS)
 
 lint: $(BIN)/.ready ## Formatting, lint, types and import contracts
 	$(BIN)/ruff format --check .

@@ -193,7 +193,7 @@ def run(course: Course) -> Report:
         for sample in measure(Path(folder), course):
             samples.append(sample)
             value = f"{sample.value:,.2f} {sample.unit}"
-            say(f"  {sample.scenario:<16}{sample.subject:<18}{sample.metric:<10}{value}")
+            say(f"  {sample.scenario:<16}{sample.subject:<18}{sample.metric:<22}{value}")
     figures = Figures.of(samples)
     return Report(
         made=time.strftime("%Y-%m-%d", time.gmtime()),

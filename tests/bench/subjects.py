@@ -33,13 +33,17 @@ Settings = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One that runs: its port, its process if it has one, and how long its start took."""
+    """One that runs: its port, its process if it has one, and how long its start took.
+
+    Of this proxy alone: where its metrics are, and the folder that its files lie in.
+    """
 
     name: str
     port: int
     pid: int | None = None
     started: float = 0.0
     management_port: int = 0
+    folder: Path = Path()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,7 @@ def ours(
     argv: list[str | Path] = [installed(), "serve", "--config", config, "--log-level", "warning"]
     command = Command(argv, site.core, folder / "output.log")
     with running(command, lambda: answers(management_port, "/readyz")) as started:
-        yield Subject(OURS, port, started.pid, started.seconds, management_port)
+        yield Subject(OURS, port, started.pid, started.seconds, management_port, folder)
 
 
 STARTS: Final[Mapping[str, Callable[[Site], Any]]] = {
@@ -175,7 +179,7 @@ def few_policies() -> list[dict[str, Any]]:
     """Ten namespaces, one for each group of the caller; the first is the one that is used."""
     names = [objects.NAMESPACE, *(f"few-{number}" for number in range(1, FEW))]
     return [
-        _policy(f"few-{number}", group, [name])
+        policy(f"few-{number}", group, [name])
         for number, (group, name) in enumerate(zip(FEW_GROUPS, names, strict=True))
     ]
 
@@ -185,12 +189,13 @@ def many_policies() -> list[dict[str, Any]]:
     names = [objects.NAMESPACE, *(f"many-{number}" for number in range(1, ENTITLEMENTS))]
     count = len(GROUPS_OF_MANY)
     return [
-        _policy(f"many-{number}", group, names[number::count])
+        policy(f"many-{number}", group, names[number::count])
         for number, group in enumerate(GROUPS_OF_MANY)
     ]
 
 
-def _policy(name: str, group: str, namespaces: list[str]) -> dict[str, Any]:
+def policy(name: str, group: str, namespaces: list[str]) -> dict[str, Any]:
+    """A policy that makes a group editor of some namespaces."""
     return {
         "apiVersion": "hostclaim-proxy.metal3.io/v1alpha1",
         "kind": "AccessPolicy",

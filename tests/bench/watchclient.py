@@ -43,9 +43,11 @@ class Watch(asyncio.Protocol):
         self._slow = slow
         self._head = bytearray()
         self._lines = Lines()
-        self._transport: asyncio.Transport
+        self._transport: asyncio.Transport | None = None
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.closed = False
+        # Who opens several hears of one refusal; asyncio would complain of the others.
+        self.opened.add_done_callback(lambda future: future.cancelled() or future.exception())
+        self.closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Uvloop's are of no class of asyncio's.
@@ -54,19 +56,22 @@ class Watch(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         now = time.monotonic_ns()
+        if self.opened.cancelled():
+            return
         if not self.opened.done():
             data = self._begin(data)
         for line in self._lines.feed(data):
             self._received(line, now)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.closed = True
+        self.closed.set()
         if not self.opened.done():
             self.opened.set_exception(WatchRefused(f"the connection ended: {exc}"))
 
     def leave(self) -> None:
         """Go without a word."""
-        self._transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
     def _begin(self, data: bytes) -> bytes:
         """Read the head; returns what follows it."""
@@ -76,8 +81,9 @@ class Watch(asyncio.Protocol):
             return b""
         if b" 200 " not in head.partition(b"\r\n")[0]:
             self.opened.set_exception(WatchRefused(bytes(self._head[:600]).decode()))
+            self.leave()
             return b""
-        if self._slow:
+        if self._slow and self._transport is not None:
             self._transport.pause_reading()
         self.opened.set_result(None)
         return rest
@@ -86,38 +92,51 @@ class Watch(asyncio.Protocol):
 async def open_watches(
     way: Way, count: int, received: Received, *, slow: bool = False
 ) -> Sequence[Watch]:
-    """Open so many; returns once all of them are.
+    """Open so many; returns once all of them are. Else none is left open.
 
     Raises:
-        WatchRefused: one of them is not.
+        OSError: somebody does not answer.
+        TimeoutError: or not in time.
+        WatchRefused: one of them is refused.
     """
     request = _request(way.token, slow=slow)
-    loop = asyncio.get_running_loop()
     limit = asyncio.Semaphore(AT_ONCE)
+    begun: list[Watch] = []
+
+    def begin() -> Watch:
+        begun.append(Watch(request, received, slow=slow))
+        return begun[-1]
 
     async def opened() -> Watch:
         async with limit, asyncio.timeout(OPEN_SECONDS):
-            connected = await _connect(way.port, slow=slow)
-            _, watch = await loop.create_connection(
-                lambda: Watch(request, received, slow=slow),
-                sock=connected,
-                ssl=way.tls,
-                server_hostname="localhost",
-            )
+            watch = await _connect(way, begin, slow=slow)
             await watch.opened
             return watch
 
-    return await asyncio.gather(*(opened() for _ in range(count)))
+    try:
+        return await asyncio.gather(*(opened() for _ in range(count)))
+    except BaseException:
+        for watch in begun:
+            watch.leave()
+        raise
 
 
-async def _connect(port: int, *, slow: bool) -> socket.socket:
+async def _connect(way: Way, begin: Callable[[], Watch], *, slow: bool) -> Watch:
     made = socket.socket()
     made.settimeout(0)
     if slow:
         # Else the system would read for it, megabytes ahead.
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BUFFER)
-    await asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", port))
-    return made
+    loop = asyncio.get_running_loop()
+    try:
+        await loop.sock_connect(made, ("127.0.0.1", way.port))
+        _, watch = await loop.create_connection(
+            begin, sock=made, ssl=way.tls, server_hostname="localhost"
+        )
+    except BaseException:
+        made.close()
+        raise
+    return watch
 
 
 def _request(token: str, *, slow: bool) -> bytes:

@@ -7,7 +7,7 @@ their own share is in each delay, and the figures without a proxy say how large 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -94,7 +94,7 @@ class Watches:
             before = await _settled(stand.subject.pid)
             more = await watchclient.open_watches(stand.way, self.crowd.idle, _nothing)
             after = await _settled(stand.subject.pid)
-            if any(watch.closed for watch in (*first, *more)):
+            if any(watch.closed.is_set() for watch in (*first, *more)):
                 raise WrongAnswer(f"{name} ended a watch that was to stay open")
             _leave([*first, *more])
         each = (after - before) / self.crowd.idle / 1024
@@ -143,12 +143,10 @@ class Watches:
             else subjects.STARTS[name](site)
         )
         # In a thread: whoever is started asks the server above whether it is there.
-        subject = await asyncio.to_thread(context.__enter__)
-        try:
+        with ExitStack() as running:
+            running.callback(server.stop)
+            subject = await asyncio.to_thread(running.enter_context, context)
             yield Stand(subject, server, Way(subject.port, self.token, certificates.trust()))
-        finally:
-            server.stop()
-            await asyncio.to_thread(context.__exit__, None, None, None)
 
 
 def _unbounded(settings: Settings) -> None:
