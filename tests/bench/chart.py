@@ -20,7 +20,7 @@ KINDS_SHOWN: Final = {
     "patch": "PATCH, judged before it is sent",
 }
 WIDTH: Final = 760
-LEFT: Final = 260
+LEFT: Final = 285
 RIGHT: Final = 70
 TOP: Final = 64
 BAR: Final = 14

@@ -30,7 +30,10 @@ class WrongAnswer(Exception):  # noqa: N818 - what a run found, which ends it
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of request: what is sent, with which tokens, and what has to be answered."""
+    """One kind of request: what is sent, with which tokens, and what has to be answered.
+
+    All of a HostClaim of 1.3 kB, over sixteen connections, where `what` says nothing else.
+    """
 
     name: str
     what: str
@@ -44,13 +47,13 @@ class Kind:
 
 
 KINDS: Final = (
-    Kind("get", "GET of a 1.3 kB HostClaim, RS256, 16 connections"),
-    Kind("get-es256", "the same, ES256", tokens="es256"),
-    Kind("get-1", "the same as the first, 1 connection", connections=1),
-    Kind("list", "LIST of 500", target=f"{objects.CLAIMS}?limit=500", connections=4),
-    Kind("patch", "merge PATCH of a HostClaim", method="PATCH", body=objects.PATCH),
-    Kind("denied", "GET of another's, 403", target=objects.FOREIGN, code=403, whom=DECIDING),
-    Kind("unseen", "GET, each with a token never seen before", tokens="unseen", whom=DECIDING),
+    Kind("get", "GET, RS256"),
+    Kind("get-es256", "GET, ES256", tokens="es256"),
+    Kind("get-1", "GET, RS256, 1 connection", connections=1),
+    Kind("list", "LIST of 500, 4 connections", target=f"{objects.CLAIMS}?limit=500", connections=4),
+    Kind("patch", "merge PATCH", method="PATCH", body=objects.PATCH),
+    Kind("denied", "denied, 403", target=objects.FOREIGN, code=403, whom=DECIDING),
+    Kind("unseen", "GET, token never seen before", tokens="unseen", whom=DECIDING),
     Kind("many", "GET, 300 groups and 10,000 entitlements", tokens="many"),
 )
 

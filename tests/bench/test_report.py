@@ -41,7 +41,7 @@ def test_what_costs_no_upstream_request_keeps_its_goal() -> None:
 
 def test_the_tables_have_the_ratios(made: Report) -> None:
     text = report.as_markdown(made)
-    assert "| 70 (70 to 70) | 0.50 | 3.50 |" in text
+    assert "| 20 | 140 | 70 | 0.50 | 3.50 |" in text
     assert "| start-up | hostclaim-proxy | time | 0.5 s | 0.5 to 0.5 |" in text
     assert "| added p50 at 1 connection | 400 µs | 500 µs | **no** |" in text
 
