@@ -214,10 +214,12 @@ class _Answer:
         return self
 
     async def __anext__(self) -> bytes:
-        piece = await self._piece()
-        if not piece:
+        connection = self._connection
+        if connection.complete:
             raise StopAsyncIteration
-        return piece
+        if piece := connection.take() or await self._piece():
+            return piece
+        raise StopAsyncIteration
 
     async def whole(self) -> bytes:
         """All of the body.
@@ -225,14 +227,17 @@ class _Answer:
         Raises:
             BadGateway: it is larger than anything that is looked into.
         """
-        received = await self._piece()
+        if (self.length or 0) > _MAX_REPLY:
+            raise _too_large()
+        received = self._connection.take()
         if self._connection.complete:
+            # It came with the head, as most do.
             return received
         gathered = bytearray(received)
         while piece := await self._piece():
             gathered += piece
             if len(gathered) > _MAX_REPLY:
-                raise BadGateway("the cluster's answer is larger than the proxy looks into")
+                raise _too_large()
         return bytes(gathered)
 
     def leave(self) -> None:
@@ -246,6 +251,10 @@ class _Answer:
             raise Timeout("the cluster stopped answering") from exc
         except (DroppedError, MalformedError) as exc:
             raise BadGateway("the cluster broke off its answer") from exc
+
+
+def _too_large() -> BadGateway:
+    return BadGateway("the cluster's answer is larger than the proxy looks into")
 
 
 def _head(known: Credentials, method: str, target: str, headers: Headers, body: bytes) -> bytes:

@@ -162,6 +162,10 @@ class Connection(asyncio.Protocol):
             if self._phase is _Phase.COMPLETE:
                 return b""
             await self._wait()
+        return self.take()
+
+    def take(self) -> bytes:
+        """What has come of the body by now, be it nothing."""
         pieces = self._pieces
         taken = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._empty()

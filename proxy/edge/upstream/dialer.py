@@ -45,9 +45,10 @@ class Dialer:
                 async with asyncio.timeout((due - now()) / (len(addresses) - tried)):
                     return await self._connect(address, ended)
             except OSError as exc:
-                log.warning("no connection to an address of the apiserver: %s", exc)
                 self.failed(address)
                 fault = exc
+                if len(addresses) > 1:
+                    log.warning("an address of the apiserver is passed over: %r", exc)
         raise fault
 
     def failed(self, address: Address) -> None:

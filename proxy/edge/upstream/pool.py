@@ -77,6 +77,7 @@ class Pool:
 
     async def close(self) -> None:
         """End all connections; requests under way break."""
+        self._dialer = None
         while self._open:
             self._emptied.clear()
             for connection in tuple(self._open):

@@ -145,12 +145,13 @@ async def test_an_answer_that_breaks_off_is_a_bad_gateway(tmp_path: Path) -> Non
             await upstream.ask(asking())
 
 
-async def test_an_answer_over_the_bound_is_not_read_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("announced", [b"Content-Length: 1000000000", b"X: until the close"])
+async def test_an_answer_over_the_bound_is_not_read_whole(tmp_path: Path, announced: bytes) -> None:
     sent = 0
 
     async def flood(call: Call) -> None:
         nonlocal sent
-        await call.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        await call.say(b"HTTP/1.1 200 OK\r\n" + announced + b"\r\n\r\n")
         while True:
             await call.say(b" " * 1024 * 1024)
             sent += 1
