@@ -122,6 +122,10 @@ class Stream(Protocol):
         """How many bytes the body has, where the answer has announced it."""
         ...
 
+    def at_once(self) -> bytes | None:
+        """The whole body, if it has come already; then there is nothing more to take."""
+        ...
+
     def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes, undecoded, each piece as soon as it is there."""
         ...

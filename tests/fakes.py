@@ -79,6 +79,10 @@ class FakeStream:
     length: int | None = None
     pieces: asyncio.Queue[bytes | Exception | None] = field(default_factory=asyncio.Queue)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
+    whole: bytes | None = None
+
+    def at_once(self) -> bytes | None:
+        return self.whole
 
     async def chunks(self) -> AsyncIterator[bytes]:
         while (piece := await self.pieces.get()) is not None:

@@ -17,7 +17,7 @@ from proxy.core.body import Object
 from proxy.core.entitlement import Allow, Deny
 from proxy.core.identity import Identity
 from proxy.core.review import user_info
-from proxy.core.wire import RawRequest
+from proxy.core.wire import Fields, RawRequest
 
 CLIENT_GONE: Final = 499
 """The code of a request whose client left before it was answered (nginx's number)."""
@@ -62,7 +62,7 @@ def event(trail: Trail, now: float) -> Object:
         "verb": _verb(trail),
         "user": user_info(trail.identity) if trail.identity else {},
         "sourceIPs": [raw.peer] if raw.peer else [],
-        "userAgent": _clean(" ".join(raw.values("User-Agent"))),
+        "userAgent": raw.fields.derived(_agent),
         "responseStatus": _response(trail),
         "requestReceivedTimestamp": _timestamp(trail.received),
         "stageTimestamp": _timestamp(now),
@@ -71,6 +71,10 @@ def event(trail: Trail, now: float) -> Object:
     if isinstance(trail.request, ResourceRequest):
         found["objectRef"] = _object(trail.request)
     return found
+
+
+def _agent(fields: Fields) -> str:
+    return _clean(" ".join(fields.values("user-agent")))
 
 
 def _uri(trail: Trail) -> str:

@@ -23,7 +23,7 @@ from proxy.core.attributes import (
     Verb,
 )
 from proxy.core.entitlement import Allow
-from proxy.core.wire import Headers, RawRequest
+from proxy.core.wire import Fields, Headers, RawRequest
 
 STAMP: Final = "hostclaim-proxy.metal3.io/tenant-secret"
 """The label that makes a secret a tenant's; only the proxy and the cluster's owner set it."""
@@ -301,9 +301,7 @@ def _pass(call: Call, request: ResourceRequest) -> UpstreamRequest:
     if call.body:
         sent_as = request.patch_type or _content_type(call, _WRITTEN_JSON)
         headers = (*headers, ("Content-Type", sent_as))
-    if media.takes_gzip(",".join(call.raw.values("Accept-Encoding"))):
-        headers = (*headers, ("Accept-Encoding", "gzip"))
-    return _build(request, headers, call.body)
+    return _build(request, headers + call.raw.fields.derived(_encodings), call.body)
 
 
 def _request(
@@ -322,13 +320,22 @@ def _build(request: ResourceRequest, headers: Headers, body: bytes) -> UpstreamR
 
 
 def _headers(call: Call, accept: str) -> Headers:
-    headers: Headers = (("Accept", accept), ("Audit-ID", call.audit_id))
-    agent = " ".join(call.raw.values("User-Agent"))
-    return (*headers, ("User-Agent", agent)) if _USER_AGENT.fullmatch(agent) else headers
+    agents = call.raw.fields.derived(_agents)
+    return (("Accept", accept), ("Audit-ID", call.audit_id), *agents)
+
+
+def _agents(fields: Fields) -> Headers:
+    agent = " ".join(fields.values("user-agent"))
+    return (("User-Agent", agent),) if _USER_AGENT.fullmatch(agent) else ()
+
+
+def _encodings(fields: Fields) -> Headers:
+    asked = ",".join(fields.values("accept-encoding"))
+    return (("Accept-Encoding", "gzip"),) if media.takes_gzip(asked) else ()
 
 
 def _accept(call: Call, served: frozenset[str]) -> str:
-    return media.accept(",".join(call.raw.values("Accept")), served)
+    return media.accept(",".join(call.raw.values("accept")), served)
 
 
 def _type_of_inspected(call: Call) -> str:

@@ -4,10 +4,11 @@ Shared by the tenants' listener and the way to the apiserver. No I/O: bytes in,
 values out. What two readers could take for two things is not taken at all.
 """
 
-from proxy.http1.body import Body, Framing, of_request, of_response, opened
+from proxy.http1.body import Announced, Body, Framing, of_request, of_response, opened
 from proxy.http1.errors import HeadTooLargeError, MalformedError
 from proxy.http1.head import (
     Limits,
+    RequestReader,
     ResponseHead,
     fields,
     find_end,
@@ -19,11 +20,13 @@ from proxy.http1.head import (
 )
 
 __all__ = [
+    "Announced",
     "Body",
     "Framing",
     "HeadTooLargeError",
     "Limits",
     "MalformedError",
+    "RequestReader",
     "ResponseHead",
     "fields",
     "find_end",

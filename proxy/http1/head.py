@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.core.wire import Headers, RawRequest
+from proxy.core.wire import Fields, Headers, RawRequest
 from proxy.http1.errors import HeadTooLargeError, MalformedError
 
 
@@ -33,7 +33,7 @@ class ResponseHead:
 # RFC 9110, 5.6.2.
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _REQUEST_LINE = re.compile(rf"({_TOKEN.pattern}) ([\x21-\x7e]+) HTTP/1\.1")
-_STATUS_LINE = re.compile(r"HTTP/1\.1 ([1-9][0-9]{2})(?: .*)?")
+_STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
 # A line that is none leaves its CRLF over; blanks around the value are not of it (RFC 9112, 5.1).
 _FIELD = re.compile(rf"\r\n({_TOKEN.pattern}):[ \t]*([^\r]*[^\r \t]|)[ \t]*")
 # All but the tab: what is allowed in no value (RFC 9110, 5.5), and ends lines.
@@ -69,6 +69,31 @@ def find_response_end(received: bytes | bytearray, limits: Limits) -> int:
     return end
 
 
+class RequestReader:
+    """Reads the heads of the requests of one connection.
+
+    Most of them differ in their first line alone, so the fields of the last are kept, as
+    far as they are short: what a connection holds while nothing is asked has to be little.
+    """
+
+    __slots__ = ("_block", "_fields")
+
+    def __init__(self) -> None:
+        self._block = b""
+        self._fields = Fields()
+
+    def read(self, head: bytes, peer: str) -> RawRequest:
+        """As `parse_request`."""
+        end = head.find(b"\r\n")
+        block = head[end:]
+        if block != self._block:
+            fields = _request_fields(block)
+            if len(block) > _SHORT:
+                return _request(head[:end], fields, peer)
+            self._block, self._fields = block, fields
+        return _request(head[:end], self._fields, peer)
+
+
 def parse_request(head: bytes, peer: str = "") -> RawRequest:
     """Read the head of a request of `peer`, up to and with its last field's CRLF.
 
@@ -77,13 +102,7 @@ def parse_request(head: bytes, peer: str = "") -> RawRequest:
     Raises:
         MalformedError: it is not in the grammar.
     """
-    line, headers = _lines(head)
-    found = _REQUEST_LINE.fullmatch(line)
-    # RFC 9112, 3.2: not one Host is not one message.
-    if found is None or [key.lower() for key, _ in headers].count("host") != 1:
-        raise MalformedError
-    method, target = found.groups()
-    return RawRequest(method, target, headers, peer)
+    return RequestReader().read(head, peer)
 
 
 def parse_response(head: bytes) -> ResponseHead:
@@ -92,11 +111,11 @@ def parse_response(head: bytes) -> ResponseHead:
     Raises:
         MalformedError: it is not in the grammar.
     """
-    line, headers = _lines(head)
-    found = _STATUS_LINE.fullmatch(line)
+    end = head.find(b"\r\n")
+    found = _STATUS_LINE.fullmatch(head, 0, max(end, 0))
     if found is None:
         raise MalformedError
-    return ResponseHead(int(found.group(1)), headers)
+    return ResponseHead(int(found.group(1)), _fields(head[end:]))
 
 
 def render(line: str, headers: Headers, prepared: bytes = b"") -> bytes:
@@ -134,15 +153,31 @@ def is_last(headers: Headers) -> bool:
     return bool(said) and "close" in options
 
 
-def _lines(head: bytes) -> tuple[str, Headers]:
-    text = head.decode("latin-1")
-    end = text.find("\r\n")
-    fields = _FIELD.findall(text, end, len(text) - 2)
-    # INVARIANT: the controls in a head are the CRLF before each field, and that at its end.
-    controls = len(head) - len(head.translate(None, _CONTROLS))
-    if controls != 2 * (len(fields) + 1) or not text.endswith("\r\n"):
+def _request(line: bytes, fields: Fields, peer: str) -> RawRequest:
+    found = _REQUEST_LINE.fullmatch(line.decode("latin-1"))
+    if found is None:
         raise MalformedError
-    return text[:end], tuple(fields)
+    method, target = found.groups()
+    return RawRequest(method, target, fields, peer)
+
+
+def _request_fields(block: bytes) -> Fields:
+    fields = Fields(_fields(block))
+    # RFC 9112, 3.2: not one Host is not one message.
+    if len(fields.values("host")) != 1:
+        raise MalformedError
+    return fields
+
+
+def _fields(block: bytes) -> Headers:
+    """Read fields, each with the CRLF before it, and the one after the last."""
+    text = block.decode("latin-1")
+    found = _FIELD.findall(text, 0, len(text) - 2)
+    # INVARIANT: the controls are the CRLF before each field, and that at the end.
+    controls = len(block) - len(block.translate(None, _CONTROLS))
+    if controls != 2 * (len(found) + 1) or not text.endswith("\r\n"):
+        raise MalformedError
+    return tuple(found)
 
 
 def _check_beginning(received: bytes | bytearray, limits: Limits) -> None:

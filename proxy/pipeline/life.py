@@ -124,7 +124,7 @@ class Pipeline:
 
     async def malformed(self, refused: Refused, peer: str, client: Client) -> None:
         """Answer bytes that are no HTTP request at all."""
-        trail = Trail(self._new_id(), RawRequest("", "", (), peer), self._clock())
+        trail = Trail(self._new_id(), RawRequest("", "", peer=peer), self._clock())
         try:
             await self._refuse(refused, trail, client)
         except ClientGone:
@@ -235,6 +235,10 @@ class Pipeline:
         trail = whose.trail
         trail.code = stream.code
         head = (*filtering.headers(stream.headers), ("Audit-Id", trail.audit_id))
+        body = None if is_watch(whose.allow.request) else stream.at_once()
+        if body is not None:
+            await client.send(Reply(stream.code, head, body))
+            return
         await client.begin(stream.code, head, stream.length)
         whole = True
         try:

@@ -27,6 +27,10 @@ class Woven:
         """As the port says."""
         return self.one.headers
 
+    def at_once(self) -> bytes | None:
+        """As the port says."""
+        return None
+
     def chunks(self) -> AsyncIterator[bytes]:
         """As the port says."""
         return self.pieces

@@ -49,7 +49,7 @@ def load(folder: Path) -> PolicyFiles:
 
 async def decide(entitlements: PolicyFiles, caller: Caller) -> tuple[float, float]:
     """Seconds for the first decision, and for each that follows: the median of some batches."""
-    request = attributes.parse(RawRequest("GET", f"{objects.CLAIMS}/{objects.NAME}", ()))
+    request = attributes.parse(RawRequest("GET", f"{objects.CLAIMS}/{objects.NAME}"))
 
     async def decide_often(count: int) -> float:
         began = time.perf_counter()

@@ -11,7 +11,7 @@ from proxy.core.entitlement import Allow, authorize
 from proxy.core.errors import Refused
 from proxy.core.narrowing import STAMP, Call, UpstreamRequest
 from proxy.core.policy import Effect, Origin, Rule, RuleSet
-from proxy.core.wire import BODY_METHODS, Headers, RawRequest, Reply
+from proxy.core.wire import BODY_METHODS, Fields, Headers, RawRequest, Reply
 from tests.identities import make_identity
 
 CLAIMS = "/apis/metal3.io/v1alpha1/namespaces/blue/hostclaims"
@@ -39,7 +39,7 @@ ALL_OF_BLUE = RuleSet([rule()])
 def raw(method: str, target: str, *headers: tuple[str, str], body: bytes = b"") -> RawRequest:
     """A request as a client sends it: a write says how long its body is."""
     length = (("Content-Length", str(len(body))),) if body or method in BODY_METHODS else ()
-    return RawRequest(method, target, (*headers, *length), "192.0.2.7")
+    return RawRequest(method, target, Fields((*headers, *length)), "192.0.2.7")
 
 
 def parse(method: str, target: str, *headers: tuple[str, str], body: bytes = b"") -> RequestInfo:

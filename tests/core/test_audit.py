@@ -13,7 +13,7 @@ from proxy.core.audit import Trail
 from proxy.core.body import Object
 from proxy.core.entitlement import authorize
 from proxy.core.policy import Effect, RuleSet
-from proxy.core.wire import RawRequest
+from proxy.core.wire import Fields, RawRequest
 from tests.core.asking import ALL_OF_BLUE, CLAIMS, SECRET_PATH, parse, raw, rule
 from tests.identities import make_identity
 
@@ -32,7 +32,7 @@ def understood(method: str, target: str, rules: RuleSet = ALL_OF_BLUE) -> Trail:
 
 
 def misunderstood(target: str, method: str = "GET", agent: str = "") -> Object:
-    sent = RawRequest(method, target, (BEARER, ("User-Agent", agent)), "")
+    sent = RawRequest(method, target, Fields((BEARER, ("User-Agent", agent))))
     trail = Trail("audit-1", sent, 0, code=400, message="no")
     return audit.event(trail, 0)
 

@@ -13,7 +13,7 @@ from proxy.core.errors import (
     MethodNotAllowed,
     UnsupportedMediaType,
 )
-from proxy.core.wire import Headers, RawRequest, Reply, admit
+from proxy.core.wire import Fields, Headers, RawRequest, Reply, admit
 from tests.core.asking import CLAIMS, raw
 
 
@@ -24,15 +24,44 @@ def test_a_header_is_found_in_any_case() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(["A", "a", "B", "-b"]), st.text(max_size=2))))
 def test_every_value_of_a_header_is_found_in_order(headers: list[tuple[str, str]]) -> None:
-    asked = RawRequest("GET", CLAIMS, tuple(headers))
+    asked = RawRequest("GET", CLAIMS, Fields(tuple(headers)))
     assert asked.values("A") == tuple(value for key, value in headers if key in {"A", "a"})
-    assert asked.names == {key.lower() for key, _ in headers}
+    assert asked.fields.names == {key.lower() for key, _ in headers}
 
 
 def test_a_request_is_known_by_what_it_said() -> None:
     asked = raw("GET", CLAIMS, ("Accept", "a"))
     assert asked == raw("GET", CLAIMS, ("Accept", "a")) != raw("GET", CLAIMS, ("accept", "a"))
-    assert replace(asked, headers=(("Accept", "b"),)).value("Accept") == "b"
+    assert replace(asked, fields=Fields((("Accept", "b"),))).value("Accept") == "b"
+
+
+def test_what_follows_from_fields_is_found_once() -> None:
+    fields, found = Fields((("Accept", "a"),)), []
+
+    def accepted(known: Fields) -> tuple[str, ...]:
+        found.append(known)
+        return known.values("accept")
+
+    assert fields.derived(accepted) == fields.derived(accepted) == ("a",)
+    assert found == [fields]
+
+
+def test_what_cannot_be_derived_is_refused_each_time() -> None:
+    def refusing(_: Fields) -> None:
+        raise BadRequest("no")
+
+    fields = Fields()
+    for _ in range(2):
+        with pytest.raises(BadRequest):
+            fields.derived(refusing)
+
+
+def test_fields_show_their_names_and_no_value() -> None:
+    assert (
+        repr(raw("GET", CLAIMS, ("Authorization", "Bearer a.b.c")).fields)
+        == "Fields(authorization)"
+    )
+    assert len({Fields(), Fields(), Fields((("A", "b"),))}) == 2
 
 
 def test_the_one_value_of_a_header_is_the_empty_string_if_it_is_absent() -> None:
@@ -105,20 +134,20 @@ def test_an_upgrade_is_refused(protocol: str) -> None:
 )
 def test_a_body_with_two_lengths_or_none_that_counts_is_refused(headers: Headers) -> None:
     with pytest.raises(BadRequest):
-        admit(RawRequest("POST", CLAIMS, headers))
+        admit(RawRequest("POST", CLAIMS, Fields(headers)))
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("header", [("Content-Length", "1"), ("Transfer-Encoding", "chunked")])
 def test_a_read_with_a_body_is_refused(method: str, header: tuple[str, str]) -> None:
     with pytest.raises(BadRequest, match="has no body"):
-        admit(RawRequest(method, CLAIMS, (header,)))
+        admit(RawRequest(method, CLAIMS, Fields((header,))))
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 def test_a_write_that_does_not_say_how_long_it_is_is_refused(method: str) -> None:
     with pytest.raises(LengthRequired):
-        admit(RawRequest(method, CLAIMS, ()))
+        admit(RawRequest(method, CLAIMS))
 
 
 @pytest.mark.parametrize("coding", ["gzip", "identity", "br", ""])
@@ -142,4 +171,4 @@ def test_a_compressed_body_is_refused(coding: str) -> None:
     ],
 )
 def test_an_ordinary_request_is_admitted(method: str, headers: Headers) -> None:
-    admit(RawRequest(method, CLAIMS, headers))
+    admit(RawRequest(method, CLAIMS, Fields(headers)))

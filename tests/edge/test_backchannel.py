@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 import pytest
 
 from proxy.core.errors import BadRequest, Unavailable
-from proxy.core.wire import Headers, RawRequest
+from proxy.core.wire import Fields, Headers, RawRequest
 from proxy.edge.backchannel import MAX_BODY, BackChannel
 from tests.fakes import FakeClient
 
@@ -46,7 +46,7 @@ async def post(
     method: str = "POST",
 ) -> FakeClient:
     client = FakeClient(body)
-    await BackChannel(taking).serve(RawRequest(method, target, headers), client)
+    await BackChannel(taking).serve(RawRequest(method, target, Fields(headers)), client)
     assert client.complete
     assert client.header("Cache-Control") == "no-store"
     return client
@@ -136,7 +136,7 @@ async def test_an_issuer_whose_keys_are_away_is_told_to_come_again(taking: Takin
 async def test_who_has_left_is_told_nothing(taking: Taking) -> None:
     client = FakeClient(b"logout_token=x")
     client.leaves = True
-    await BackChannel(taking).serve(RawRequest("POST", "/backchannel-logout", FORM), client)
+    await BackChannel(taking).serve(RawRequest("POST", "/backchannel-logout", Fields(FORM)), client)
     assert not client.complete
 
 

@@ -1,14 +1,17 @@
 """The heads of messages: what is one, what it says, and how it is written."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.wire import RawRequest
+from proxy.core.wire import Fields, RawRequest
 from proxy.http1 import (
     HeadTooLargeError,
     Limits,
     MalformedError,
+    RequestReader,
     fields,
     find_end,
     find_response_end,
@@ -36,7 +39,7 @@ def said(received: bytes, limits: Limits = Limits()) -> RawRequest:  # noqa: B00
 def test_a_request_is_what_its_bytes_say() -> None:
     head = said(b"GET /a%2Fb?x=+#y HTTP/1.1\r\nHost: p\r\nx-two:\t 2 \xff \r\nX-Two:\r\n\r\nrest")
     assert head == RawRequest(
-        "GET", "/a%2Fb?x=+#y", (("Host", "p"), ("x-two", "2 \xff"), ("X-Two", ""))
+        "GET", "/a%2Fb?x=+#y", Fields((("Host", "p"), ("x-two", "2 \xff"), ("X-Two", "")))
     )
 
 
@@ -44,8 +47,43 @@ def test_a_request_is_what_its_bytes_say() -> None:
 def test_what_is_rendered_parses_to_the_same(method: str, fields: list[tuple[str, str]]) -> None:
     headers = (("Host", "p"), *fields)
     assert said(render(f"{method} /x HTTP/1.1", headers), Limits(fields=1000)) == RawRequest(
-        method, "/x", headers
+        method, "/x", Fields(headers)
     )
+
+
+HEADS_OF_ONE = st.lists(
+    st.tuples(st.sampled_from("ab"), st.lists(st.sampled_from(["X: 1", "X: 2", "no field"]))),
+    max_size=6,
+)
+
+
+@given(HEADS_OF_ONE)
+def test_each_request_of_a_connection_is_read_as_if_it_were_the_first(
+    asked: list[tuple[str, list[str]]],
+) -> None:
+    reader = RequestReader()
+    for name, lines in asked:
+        text = "".join(f"{line}\r\n" for line in (f"GET /{name} HTTP/1.1", "Host: p", *lines))
+        assert outcome(reader.read, text) == outcome(RequestReader().read, text)
+
+
+def outcome(read: Callable[[bytes, str], RawRequest], head: str) -> RawRequest | str:
+    try:
+        return read(head.encode(), "192.0.2.1")
+    except MalformedError:
+        return "malformed"
+
+
+@pytest.mark.parametrize(("length", "kept"), [(1000, True), (5000, False)])
+def test_fields_are_kept_as_long_as_they_are_short(length: int, *, kept: bool) -> None:
+    reader = RequestReader()
+    fields = "Host: p\r\nX: " + "x" * length
+    first, second = (
+        reader.read(f"GET /{number} HTTP/1.1\r\n{fields}\r\n".encode(), "").fields
+        for number in range(2)
+    )
+    assert first == second
+    assert (first is second) is kept
 
 
 @given(code=st.integers(100, 999), fields=FIELDS)
@@ -83,7 +121,7 @@ AMBIGUOUS = {name: head for name, head in HEADS.items() if name != "a read with 
 @pytest.mark.parametrize("attack", AMBIGUOUS.values(), ids=AMBIGUOUS)
 def test_a_head_that_says_two_things_is_none(attack: bytes) -> None:
     with pytest.raises(MalformedError):
-        of_request(said(attack).headers)
+        of_request(said(attack).fields.pairs)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from proxy import ports
 from proxy.core.identity import Identity
 from proxy.core.narrowing import UpstreamRequest
 from proxy.core.policy import Document, PolicySet, Position, RuleSet, parse
-from proxy.core.wire import Headers, RawRequest, Reply
+from proxy.core.wire import Fields, Headers, RawRequest, Reply
 from proxy.demo import crds
 from proxy.demo.cluster import calls
 from proxy.demo.cluster.apiserver import Apiserver
@@ -170,6 +170,9 @@ class _Events:
     code: int = 200
     headers: Headers = (("Content-Type", "application/json"),)
     length: int | None = None
+
+    def at_once(self) -> bytes | None:
+        return self.reply.body if self.watch is None else None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         if self.watch is None:
@@ -347,7 +350,7 @@ class World:
             headers = (*headers, length)
         client = FakeClient(request.body)
         self.upstream.sent = []
-        raw = RawRequest(request.method, request.target, headers, "192.0.2.7")
+        raw = RawRequest(request.method, request.target, Fields(headers), "192.0.2.7")
         task = asyncio.create_task(self.pipeline.serve(raw, client))
         await self._settle()
         self.upstream.meanwhile.clear()

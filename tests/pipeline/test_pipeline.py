@@ -14,7 +14,7 @@ from proxy.core.attributes import Verb
 from proxy.core.errors import BadGateway, Unavailable
 from proxy.core.narrowing import UpstreamRequest
 from proxy.core.policy import Effect, Origin, Rule, RuleSet
-from proxy.core.wire import RawRequest, Reply
+from proxy.core.wire import Fields, RawRequest, Reply
 from proxy.pipeline import Limits, Pipeline, Ports
 from proxy.ports import Caller
 from tests.fakes import (
@@ -96,7 +96,9 @@ class World:
             headers.append(("Content-Length", "2"))
         if content_type:
             headers.append(("Content-Type", content_type))
-        await self.pipeline.serve(RawRequest(method, target, tuple(headers), "192.0.2.7"), client)
+        await self.pipeline.serve(
+            RawRequest(method, target, Fields(tuple(headers)), "192.0.2.7"), client
+        )
         return client
 
     @property
@@ -241,6 +243,20 @@ async def test_an_answer_says_its_length_where_the_apiserver_did(length: int | N
     stream.pieces.put_nowait(b"{}")
     stream.pieces.put_nowait(None)
     assert (await World(FakeUpstream(stream)).get(f"{CLAIMS}/c1")).length == length
+
+
+async def test_an_answer_that_is_all_there_is_given_at_once() -> None:
+    stream = FakeStream(whole=b"{}")
+    client = await World(FakeUpstream(stream)).get(f"{CLAIMS}/c1")
+    assert (client.code, client.received, client.length) == (200, b"{}", 2)
+    assert stream.closed.is_set()
+
+
+async def test_a_watch_is_never_given_at_once() -> None:
+    stream = FakeStream(whole=EVENT)
+    watch = await Watch(World(upstream=FakeUpstream(stream)), stream).open()
+    watch.world.entitlements.become(NOTHING)
+    assert (await watch.ended()).received == b""
 
 
 async def test_what_the_apiserver_says_of_itself_stays_behind() -> None:

@@ -17,7 +17,7 @@ import jwt
 from proxy.core.errors import Unauthenticated
 from proxy.core.identity import SignedClaims
 from proxy.core.notice import SignedNotice
-from proxy.core.wire import RawRequest
+from proxy.core.wire import Fields, RawRequest
 from proxy.edge.jwks.config import IssuerConfig
 from proxy.edge.jwks.keys import KeySet
 
@@ -93,7 +93,11 @@ def bearer(raw: RawRequest) -> str:
     Raises:
         Unauthenticated: there is none, or more than one, or it is too long.
     """
-    match raw.values("Authorization"):
+    return raw.fields.derived(_bearer)
+
+
+def _bearer(fields: Fields) -> str:
+    match fields.values("authorization"):
         case ():
             raise Unauthenticated("no credentials, send `Authorization: Bearer TOKEN`")
         case (value,):
@@ -122,6 +126,19 @@ def _bounded(text: str) -> str:
     if len(text) > MAX_TOKEN:
         raise Unauthenticated(f"the token has more than {MAX_TOKEN} characters")
     return text
+
+
+def bearer_digest(raw: RawRequest) -> str:
+    """The digest of what a request carries as its token.
+
+    Raises:
+        Unauthenticated: as `bearer`.
+    """
+    return raw.fields.derived(_bearer_digest)
+
+
+def _bearer_digest(fields: Fields) -> str:
+    return digest(fields.derived(_bearer))
 
 
 def digest(token: str) -> str:

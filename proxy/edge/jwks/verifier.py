@@ -97,8 +97,8 @@ class TokenVerifier:
             Unavailable: the issuer cannot be asked, so nobody can tell.
         """
         try:
-            text = jws.bearer(raw)
-            identity, result = await self._identify(text, recheck=False)
+            text, digest = jws.bearer(raw), jws.bearer_digest(raw)
+            identity, result = await self._identify(text, digest, recheck=False)
         except Unauthenticated:
             self.verifications["refused"] += 1
             raise
@@ -110,7 +110,8 @@ class TokenVerifier:
 
     async def recheck(self, caller: Caller) -> Caller:
         """As the port says: its key may be gone, or its issuer may think otherwise by now."""
-        identity, _ = await self._identify(caller.token, recheck=True)
+        digest = jws.digest(caller.token)
+        identity, _ = await self._identify(caller.token, digest, recheck=True)
         return Caller(identity, caller.token)
 
     def subscribe(self, changed: Callable[[], None]) -> None:
@@ -126,8 +127,7 @@ class TokenVerifier:
         for changed in self._subscribers:
             changed()
 
-    async def _identify(self, text: str, *, recheck: bool) -> tuple[Identity, str]:
-        digest = jws.digest(text)
+    async def _identify(self, text: str, digest: str, *, recheck: bool) -> tuple[Identity, str]:
         identity, result = await self._recall(digest, text, recheck=recheck), "remembered"
         if identity is None:
             verified = await self._verify(text, recheck=recheck)

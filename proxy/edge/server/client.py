@@ -2,7 +2,7 @@
 
 from typing import Final, Protocol
 
-from proxy.core.wire import Headers, RawRequest, Reply
+from proxy.core.wire import Fields, Headers, RawRequest, Reply
 from proxy.edge.server.answer import Answer
 from proxy.edge.server.incoming import Incoming
 from proxy.http1 import is_last
@@ -79,7 +79,7 @@ class HttpClient:
         # It waits for what follows at once, so that both go in one piece.
         self._head = b""
         self.incoming = incoming
-        self.closes = is_last(raw.headers)
+        self.closes = raw.fields.derived(_are_last)
         """Whether nothing may follow on the connection."""
         self.lingers = False
         """Whether there may be more of the request than was taken in."""
@@ -149,3 +149,7 @@ class HttpClient:
         if head or data:
             self._wire.send(head + data)
         await self._wire.taken()
+
+
+def _are_last(fields: Fields) -> bool:
+    return is_last(fields.pairs)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from proxy.core.errors import BadRequest, HeadersTooLarge, Refused
-from proxy.core.wire import RawRequest
+from proxy.core.wire import Fields, RawRequest
 from proxy.edge.server.client import HttpClient
 from proxy.edge.server.incoming import Incoming
-from proxy.http1 import HeadTooLargeError, Limits, MalformedError, find_end, parse_request
+from proxy.http1 import HeadTooLargeError, Limits, MalformedError, RequestReader, find_end
 from proxy.ports import Client, ClientGone
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ class Connection(asyncio.Protocol):
         "_client",
         "_deadline",
         "_full",
+        "_heads",
         "_house",
         "_lingers",
         "_loop",
@@ -89,6 +90,7 @@ class Connection(asyncio.Protocol):
         self._house = house
         self._loop = asyncio.get_running_loop()
         self._peer = ""
+        self._heads = RequestReader()
         # What has come and is not yet looked at.
         self._ahead = b""
         self._client: HttpClient | None = None
@@ -194,8 +196,8 @@ class Connection(asyncio.Protocol):
             end = find_end(self._ahead, self._house.bounds.head)
             if end < 0:
                 return
-            raw = parse_request(self._ahead[:end], self._peer)
-            incoming = Incoming(raw.headers)
+            raw = self._heads.read(self._ahead[:end], self._peer)
+            incoming = Incoming(raw.fields)
         except HeadTooLargeError:
             self._refuse(HeadersTooLarge("the request line or a header is too long"))
             return
@@ -207,7 +209,7 @@ class Connection(asyncio.Protocol):
         self._begin(client, self._house.service.serve(raw, client))
 
     def _refuse(self, refused: Refused) -> None:
-        client = HttpClient(RawRequest("", "", ()), Incoming(()), self)
+        client = HttpClient(RawRequest("", ""), Incoming(Fields()), self)
         self._ahead = b""
         self._begin(client, self._house.service.malformed(refused, self._peer, client))
 

@@ -4,8 +4,8 @@ import asyncio
 from typing import Final
 
 from proxy.core.errors import BadRequest, RequestTimeout, TooLarge
-from proxy.core.wire import Headers
-from proxy.http1 import MalformedError, of_request, opened
+from proxy.core.wire import Fields
+from proxy.http1 import Announced, MalformedError, of_request, opened
 
 # What waits unread before no more is taken in.
 _WAITING: Final = 64 * 1024
@@ -16,13 +16,13 @@ class Incoming:
 
     __slots__ = ("_announced", "_body", "_broken", "_more", "_received")
 
-    def __init__(self, headers: Headers) -> None:
+    def __init__(self, fields: Fields) -> None:
         """Begin with nothing.
 
         Raises:
             MalformedError: where the body ends cannot be told.
         """
-        self._announced = of_request(headers)
+        self._announced = fields.derived(_announced)
         self._body = opened(self._announced)
         self._received = bytearray()
         self._broken = False
@@ -88,3 +88,7 @@ class Incoming:
             raise RequestTimeout("the body did not arrive in time") from exc
         finally:
             self._more = None
+
+
+def _announced(fields: Fields) -> Announced:
+    return of_request(fields.pairs)

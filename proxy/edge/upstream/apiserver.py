@@ -207,6 +207,9 @@ class _Answer:
         self.headers = head.headers
         self.length = connection.length
 
+    def at_once(self) -> bytes | None:
+        return self._connection.at_once()
+
     def chunks(self) -> AsyncIterator[bytes]:
         return self
 

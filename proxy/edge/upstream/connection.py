@@ -171,6 +171,14 @@ class Connection(asyncio.Protocol):
         self._empty()
         return taken
 
+    def at_once(self) -> bytes | None:
+        """All of the body that is still to be taken, if the whole answer has come."""
+        if self._phase is not _Phase.COMPLETE:
+            return None
+        taken = b"".join(self._pieces)
+        self._empty()
+        return taken
+
     def release(self) -> bool:
         """Make ready for the next request; False, and the end, if there can be none."""
         if self._phase is not _Phase.COMPLETE or not self._keeps:

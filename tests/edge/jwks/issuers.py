@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from proxy.core.identity import IssuerRules
-from proxy.core.wire import RawRequest
+from proxy.core.wire import Fields, RawRequest
 from proxy.edge.jwks import IssuerConfig, Issuers
 
 NOW = 1_800_000_000.0
@@ -164,7 +164,7 @@ async def fetching(
 
 def asking(token: str, scheme: str = "Bearer") -> RawRequest:
     """A request that carries a token."""
-    return RawRequest("GET", "/version", (("Authorization", f"{scheme} {token}"),))
+    return RawRequest("GET", "/version", Fields((("Authorization", f"{scheme} {token}"),)))
 
 
 async def until(fact: Callable[[], bool]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from proxy.core.errors import Unauthenticated
 from proxy.core.identity import IssuerRules
-from proxy.core.wire import Headers, RawRequest
+from proxy.core.wire import Fields, Headers, RawRequest
 from proxy.edge.jwks import IssuerConfig, jws
 from proxy.edge.jwks.keys import read_keys
 from tests.edge.jwks.issuers import NOW, SigningKey, asking
@@ -88,13 +88,13 @@ def test_the_scheme_is_bearer_in_any_case(scheme: str) -> None:
 def test_anything_but_one_bearer_token_is_refused(values: tuple[str, ...], why: str) -> None:
     headers = tuple(("aUTHORIZATION", value) for value in values)
     with pytest.raises(Unauthenticated, match=why):
-        jws.compact(jws.bearer(RawRequest("GET", "/version", headers)))
+        jws.compact(jws.bearer(RawRequest("GET", "/version", Fields(headers))))
 
 
 @pytest.mark.parametrize("headers", [(), (("Authorization", "Bearer " + "x" * 16_385),)])
 def test_nothing_is_done_with_what_is_too_long_or_not_there(headers: Headers) -> None:
     with pytest.raises(Unauthenticated):
-        jws.bearer(RawRequest("GET", "/version", headers))
+        jws.bearer(RawRequest("GET", "/version", Fields(headers)))
 
 
 @pytest.mark.parametrize("text", ["a.b.é", "a.b.\ud800", ""])
@@ -105,11 +105,13 @@ def test_whatever_was_sent_has_a_digest_of_its_own(text: str) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        RawRequest("GET", "/version?access_token=a.b.c", ()),
-        RawRequest("GET", "/", (("Sec-WebSocket-Protocol", "base64url.bearer.k8s.io.YS5iLmM"),)),
-        RawRequest("GET", "/", (("Cookie", "token=a.b.c"),)),
-        RawRequest("GET", "/", (("Proxy-Authorization", "Bearer a.b.c"),)),
-        RawRequest("GET", "/", (("X-Forwarded-Access-Token", "a.b.c"),)),
+        RawRequest("GET", "/version?access_token=a.b.c"),
+        RawRequest(
+            "GET", "/", Fields((("Sec-WebSocket-Protocol", "base64url.bearer.k8s.io.YS5iLmM"),))
+        ),
+        RawRequest("GET", "/", Fields((("Cookie", "token=a.b.c"),))),
+        RawRequest("GET", "/", Fields((("Proxy-Authorization", "Bearer a.b.c"),))),
+        RawRequest("GET", "/", Fields((("X-Forwarded-Access-Token", "a.b.c"),))),
     ],
 )
 def test_a_token_in_any_other_place_counts_for_nothing(raw: RawRequest) -> None:

@@ -168,7 +168,7 @@ async def test_a_client_that_is_not_listed_is_refused(issuer: Issuer) -> None:
 async def test_no_credentials_are_a_401_that_says_what_to_send(issuer: Issuer) -> None:
     async with verifying(issuer.config()) as tokens:
         with pytest.raises(Unauthenticated, match="send `Authorization: Bearer TOKEN`"):
-            await tokens.authenticate(RawRequest("GET", "/version", ()))
+            await tokens.authenticate(RawRequest("GET", "/version"))
 
 
 async def test_two_issuers_serve_side_by_side_and_never_meet(tmp_path: Path) -> None:
