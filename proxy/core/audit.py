@@ -32,6 +32,7 @@ _SHORT: Final = 128
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
 # Labels have dots, too, and a long token may be cut; the base64 of `{"` gives it away.
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9._-]*")
+_JWT_BEGINS: Final = "eyJ"
 _REDACTED: Final = "(redacted)"
 
 
@@ -80,7 +81,8 @@ def _agent(fields: Fields) -> str:
 def _uri(trail: Trail) -> str:
     """The target if it was understood; else its path, since a query may hold anything."""
     if trail.request is not None:
-        return _JWT.sub(_REDACTED, attributes.render(trail.request))
+        target = attributes.render(trail.request)
+        return _JWT.sub(_REDACTED, target) if _JWT_BEGINS in target else target
     return _clean(trail.raw.target.partition("?")[0])
 
 
@@ -91,15 +93,17 @@ def _verb(trail: Trail) -> str:
 
 
 def _object(request: ResourceRequest) -> Object:
-    found = {
-        "resource": request.resource.plural,
-        "namespace": request.namespace,
-        "name": request.name,
-        "apiGroup": request.resource.group,
-        "apiVersion": request.resource.version,
-        "subresource": request.subresource,
-    }
-    return {key: value for key, value in found.items() if value}
+    resource = request.resource
+    found = {"resource": resource.plural, "apiVersion": resource.version}
+    if request.namespace:
+        found["namespace"] = request.namespace
+    if request.name:
+        found["name"] = request.name
+    if resource.group:
+        found["apiGroup"] = resource.group
+    if request.subresource:
+        found["subresource"] = request.subresource
+    return found
 
 
 def _response(trail: Trail) -> Object:
@@ -128,7 +132,8 @@ def _annotations(trail: Trail) -> dict[str, str]:
 
 def _bounded(text: str) -> str:
     """What may quote a request, short and writable: a record must never fail or fill the disk."""
-    return text[:_LONGEST_REASON].encode(errors="replace").decode()
+    text = text[:_LONGEST_REASON]
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _clean(text: str) -> str:

@@ -105,19 +105,36 @@ def _authorize_resource(identity: Identity, request: ResourceRequest, rules: Rul
     if request.subresource and request.verb is not Verb.GET:
         reason = f"the {request.subresource} is written by the host's controller alone"
         return Deny(identity, request, reason)
-    grants: list[Rule] = []
+    plural, namespace = request.resource.plural, request.namespace
+    why: list[Rule] = []
     bounds: list[tuple[Bounds, ...]] = []
     for verb in required_verbs(request):
-        asked = (request.resource.plural, verb, request.namespace)
-        if denial := rules.matching(Effect.DENY, *asked):
-            return Deny(identity, request, "a policy denies it explicitly", denial)
-        granting = rules.all_matching(Effect.ALLOW, *asked)
-        if not granting:
-            return Deny(identity, request, _no_grant(asked, rules))
-        if granting[0] not in grants:
-            grants.append(granting[0])
-        bounds.append(tuple([rule.bounds for rule in granting]))
-    return Allow(_SEAL, identity, request, tuple(grants), tuple(bounds))
+        ruling = rules.found((plural, verb, namespace), _rule)
+        if not ruling.grants:
+            return Deny(identity, request, ruling.refusal, ruling.denial)
+        if ruling.grants[0] not in why:
+            why.append(ruling.grants[0])
+        bounds.append(ruling.bounds)
+    return Allow(_SEAL, identity, request, tuple(why), tuple(bounds))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ruling:
+    """What rules say to one verb in one namespace. Without grants it is a refusal."""
+
+    grants: tuple[Rule, ...] = ()
+    bounds: tuple[Bounds, ...] = ()
+    denial: Rule | None = None
+    refusal: str = ""
+
+
+def _rule(rules: RuleSet, asked: tuple[str, Verb, str]) -> _Ruling:
+    if denial := rules.matching(Effect.DENY, *asked):
+        return _Ruling(denial=denial, refusal="a policy denies it explicitly")
+    granting = tuple(rules.all_matching(Effect.ALLOW, *asked))
+    if not granting:
+        return _Ruling(refusal=_no_grant(asked, rules))
+    return _Ruling(granting, tuple(rule.bounds for rule in granting))
 
 
 def _authorize_hardware(identity: Identity, request: ResourceRequest, rules: RuleSet) -> Decision:

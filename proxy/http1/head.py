@@ -39,6 +39,7 @@ _FIELD = re.compile(rf"\r\n({_TOKEN.pattern}):[ \t]*([^\r]*[^\r \t]|)[ \t]*")
 # All but the tab: what is allowed in no value (RFC 9110, 5.5), and ends lines.
 _CONTROLS: Final = bytes({*range(0x20), 0x7F} - {ord("\t")})
 
+_USUAL: Final = Limits()
 _VERSION: Final = b"HTTP/1.1 "
 _BEGINNING = re.compile(_TOKEN.pattern.encode())
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -56,7 +57,8 @@ def find_end(received: bytes | bytearray, limits: Limits) -> int:
     if end < 0:
         _check_beginning(received, limits)
         return -1
-    if end > _SHORT or received.count(b"\n", 0, end) > limits.fields:
+    # Else no part of it can be too long; how many there are is seen as they are read.
+    if end > limits.line or end > limits.field:
         _check_lengths(received[:end], limits)
     return end + 2
 
@@ -76,9 +78,10 @@ class RequestReader:
     far as they are short: what a connection holds while nothing is asked has to be little.
     """
 
-    __slots__ = ("_block", "_fields")
+    __slots__ = ("_block", "_fields", "_limits")
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = _USUAL) -> None:
+        self._limits = limits
         self._block = b""
         self._fields = Fields()
 
@@ -87,14 +90,14 @@ class RequestReader:
         end = head.find(b"\r\n")
         block = head[end:]
         if block != self._block:
-            fields = _request_fields(block)
+            fields = _request_fields(block, self._limits)
             if len(block) > _SHORT:
                 return _request(head[:end], fields, peer)
             self._block, self._fields = block, fields
         return _request(head[:end], self._fields, peer)
 
 
-def parse_request(head: bytes, peer: str = "") -> RawRequest:
+def parse_request(head: bytes, peer: str = "", limits: Limits = _USUAL) -> RawRequest:
     """Read the head of a request of `peer`, up to and with its last field's CRLF.
 
     Each character of what comes out is a byte of the wire: nothing is decoded or merged.
@@ -102,10 +105,10 @@ def parse_request(head: bytes, peer: str = "") -> RawRequest:
     Raises:
         MalformedError: it is not in the grammar.
     """
-    return RequestReader().read(head, peer)
+    return RequestReader(limits).read(head, peer)
 
 
-def parse_response(head: bytes) -> ResponseHead:
+def parse_response(head: bytes, limits: Limits = _USUAL) -> ResponseHead:
     """Read the head of an answer, up to and with its last field's CRLF.
 
     Raises:
@@ -115,7 +118,7 @@ def parse_response(head: bytes) -> ResponseHead:
     found = _STATUS_LINE.fullmatch(head, 0, max(end, 0))
     if found is None:
         raise MalformedError
-    return ResponseHead(int(found.group(1)), _fields(head[end:]))
+    return ResponseHead(int(found.group(1)), _fields(head[end:], limits))
 
 
 def render(line: str, headers: Headers, prepared: bytes = b"") -> bytes:
@@ -161,21 +164,23 @@ def _request(line: bytes, fields: Fields, peer: str) -> RawRequest:
     return RawRequest(method, target, fields, peer)
 
 
-def _request_fields(block: bytes) -> Fields:
-    fields = Fields(_fields(block))
+def _request_fields(block: bytes, limits: Limits) -> Fields:
+    fields = Fields(_fields(block, limits))
     # RFC 9112, 3.2: not one Host is not one message.
     if len(fields.values("host")) != 1:
         raise MalformedError
     return fields
 
 
-def _fields(block: bytes) -> Headers:
+def _fields(block: bytes, limits: Limits) -> Headers:
     """Read fields, each with the CRLF before it, and the one after the last."""
     text = block.decode("latin-1")
     found = _FIELD.findall(text, 0, len(text) - 2)
     # INVARIANT: the controls are the CRLF before each field, and that at the end.
     controls = len(block) - len(block.translate(None, _CONTROLS))
     if controls != 2 * (len(found) + 1) or not text.endswith("\r\n"):
+        raise MalformedError
+    if len(found) > limits.fields:
         raise MalformedError
     return tuple(found)
 

@@ -3,11 +3,11 @@
 A lookup costs the same however many rules there are, and cannot fail: no rule means no.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Final
+from typing import Any, Final, TypeAlias, TypeVar
 
 from proxy.core.attributes import HOSTCLAIMS, OPT_IN, SECRETS, SERVED, Resource, Verb
 from proxy.core.bounds import UNBOUNDED, Bounds
@@ -77,6 +77,11 @@ class Reach:
     patterns: tuple[str, ...]
 
 
+_Asked: TypeAlias = tuple[str, Verb, str]
+_T = TypeVar("_T")
+_REMEMBERED: Final = 32
+
+
 class RuleSet:
     """The rules that concern one identity. Asking cannot fail, and no rule means no."""
 
@@ -85,6 +90,7 @@ class RuleSet:
         self._index: dict[Effect, dict[str, list[Rule]]] = {effect: {} for effect in Effect}
         # By what was asked for, so there are no more than permissions.
         self._where: dict[Permission, Reach] = {}
+        self._found: dict[_Asked, Any] = {}
         for rule in self._rules:
             index = self._index[rule.effect]
             for pattern in rule.namespaces:
@@ -107,6 +113,20 @@ class RuleSet:
     def granted(self) -> Mapping[str, Sequence[Rule]]:
         """The grants that count, by each name or pattern that they are written for."""
         return self._index[Effect.ALLOW]
+
+    def found(self, asked: _Asked, find: Callable[["RuleSet", _Asked], _T]) -> _T:
+        """What one function finds in these rules, which it has to go by alone; it is kept.
+
+        `asked` is the plural of a resource, a verb, and a namespace. Whoever asks names
+        the namespace, so what is kept is bounded.
+        """
+        try:
+            known: _T = self._found[asked]
+        except KeyError:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            known = self._found[asked] = find(self, asked)
+        return known
 
     def matching(self, effect: Effect, resource: str, verb: Verb, namespace: str) -> Rule | None:
         """A rule with this effect on the request: the one with the closest pattern.

@@ -139,8 +139,9 @@ class TokenVerifier:
         return identity, result
 
     async def _recall(self, digest: str, text: str, *, recheck: bool) -> Identity | None:
-        entry = self._cache.get(digest)
-        if entry is None:
+        try:
+            entry = self._cache[digest]
+        except KeyError:
             return None
         expired = entry.identity.expires <= self._clock()
         if not expired and await self._still_holds(entry, text, recheck=recheck):

@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
         self._house = house
         self._loop = asyncio.get_running_loop()
         self._peer = ""
-        self._heads = RequestReader()
+        self._heads = RequestReader(house.bounds.head)
         # What has come and is not yet looked at.
         self._ahead = b""
         self._client: HttpClient | None = None

@@ -267,7 +267,7 @@ class Connection(asyncio.Protocol):
         received = self._pending + data if self._pending else data
         try:
             while (end := find_response_end(received, _LIMITS)) >= 0:
-                head = parse_response(received[:end])
+                head = parse_response(received[:end], _LIMITS)
                 received = received[end + 2 :]
                 if head.code >= 200 or head.code == 101:
                     self._pending = b""
