@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from proxy.core.wire import RawRequest, Reply
+from proxy.edge.server.connection import Connection as Accepted
+from proxy.edge.server.connection import House
 from proxy.ports import Client, ClientGone
 from tests.e2e.smuggling import BODIES, CHUNKED, HEADS, SMUGGLED, post
 from tests.e2e.wire import Answer, Connection, connected, request
-from tests.edge.listening import BODY_LIMIT, BOUNDS, Listener, Serve, echo, listening
+from tests.edge.listening import BODY_LIMIT, BOUNDS, Answering, Listener, Serve, echo, listening
 
 JSON = (("Content-Type", "application/json"),)
 
@@ -682,3 +684,22 @@ async def nobody_listens(listener: Listener) -> None:
             except ConnectionError:
                 return
             writer.close()
+
+
+class Closing(asyncio.Transport):
+    """A transport that has been closed, and whose connection is not yet lost."""
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return ("127.0.0.1", 1) if name == "peername" else default
+
+    def is_closing(self) -> bool:
+        return True
+
+
+async def test_what_comes_after_the_last_answer_is_no_request() -> None:
+    house = House(Answering(), BOUNDS)
+    connection = Accepted(house)
+    connection.connection_made(Closing())
+    connection.data_received(request("GET", "/"))
+    assert house.under_way == 0
+    connection.connection_lost(None)

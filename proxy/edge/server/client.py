@@ -60,19 +60,20 @@ class HttpClient:
     __slots__ = (
         "_answer",
         "_head",
-        "_raw",
         "_whole",
         "_wire",
         "begun",
         "closes",
         "incoming",
         "lingers",
+        "raw",
     )
 
     _answer: Answer
 
     def __init__(self, raw: RawRequest, incoming: Incoming, wire: Wire) -> None:
-        self._raw = raw
+        self.raw = raw
+        """What was asked."""
         self._wire = wire
         self.begun = False
         """As the port says."""
@@ -95,14 +96,15 @@ class HttpClient:
 
     def _invite_body(self) -> None:
         """RFC 9110, 10.1.1: a client that asked first waits for this, or for a refusal."""
-        if self._raw.value("Expect").lower() == "100-continue":
+        if self.raw.value("Expect").lower() == "100-continue":
             self._wire.send(_CONTINUE)
 
     async def send(self, reply: Reply) -> None:
         """As the port says."""
         answer = self._begin(reply.code, reply.headers, len(reply.body))
-        self._whole = True
-        await self._give(answer.piece(reply.body))
+        self._whole, self._head = True, b""
+        self._wire.send(answer.head + answer.piece(reply.body))
+        await self._wire.taken()
 
     async def begin(self, code: int, headers: Headers, length: int | None = None) -> None:
         """As the port says."""
@@ -140,7 +142,7 @@ class HttpClient:
         # What was refused unread must not be read as the next request.
         self.lingers = not self.incoming.complete or code in _NOT_UNDERSTOOD
         self.closes = self.closes or self.lingers or self._wire.finishing
-        answer = Answer(code, headers, length, to=self._raw.method, closes=self.closes)
+        answer = Answer(code, headers, length, to=self.raw.method, closes=self.closes)
         self._answer, self._head, self.begun = answer, answer.head, True
         return answer
 

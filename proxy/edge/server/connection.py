@@ -6,7 +6,6 @@ HTTP ends as a `Status` too, without an echo of what was sent.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -69,6 +68,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_ahead",
+        "_asked",
         "_client",
         "_deadline",
         "_full",
@@ -78,6 +78,7 @@ class Connection(asyncio.Protocol):
         "_loop",
         "_peer",
         "_reading",
+        "_refused",
         "_room",
         "_task",
         "_timer",
@@ -94,7 +95,10 @@ class Connection(asyncio.Protocol):
         # What has come and is not yet looked at.
         self._ahead = b""
         self._client: HttpClient | None = None
+        self._refused: Refused | None = None
         self._task: asyncio.Task[None] | None = None
+        # Pending while the task has nothing to do.
+        self._asked: asyncio.Future[None] | None = None
         self._reading = True
         # While it is full, what is sent is waited for.
         self._full = False
@@ -137,7 +141,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in what has come: of the request under way, or ahead of its time."""
-        if self._lingers:
+        if self._lingers or self._transport.is_closing():
+            # INVARIANT: after the last answer of a connection nothing is a request.
             return
         if self._client is not None:
             data = self._feed(self._client.incoming, data)
@@ -187,7 +192,7 @@ class Connection(asyncio.Protocol):
 
     def finish(self) -> None:
         """End after the request that is under way; without one, now."""
-        if self._task is None:
+        if self._client is None:
             self._transport.close()
 
     def _take_request(self) -> None:
@@ -205,13 +210,14 @@ class Connection(asyncio.Protocol):
             self._refuse(BadRequest("the request is not HTTP/1.1 as RFC 9112 has it"))
             return
         client = HttpClient(raw, incoming, self)
-        self._ahead = self._feed(incoming, self._ahead[end + 2 :])
-        self._begin(client, self._house.service.serve(raw, client))
+        rest = self._ahead[end + 2 :]
+        self._ahead = self._feed(incoming, rest) if rest else b""
+        self._begin(client)
 
     def _refuse(self, refused: Refused) -> None:
-        client = HttpClient(RawRequest("", ""), Incoming(Fields()), self)
         self._ahead = b""
-        self._begin(client, self._house.service.malformed(refused, self._peer, client))
+        self._refused = refused
+        self._begin(HttpClient(RawRequest("", ""), Incoming(Fields()), self))
 
     def _feed(self, incoming: Incoming, data: bytes) -> bytes:
         """Give a request what is its own of the data; returns what is not."""
@@ -220,14 +226,30 @@ class Connection(asyncio.Protocol):
             self._pause()
         return rest
 
-    def _begin(self, client: HttpClient, work: Coroutine[None, None, None]) -> None:
+    def _begin(self, client: HttpClient) -> None:
         self._client = client
         self._house.under_way += 1
-        self._task = self._loop.create_task(self._do(client, work))
+        if self._task is None:
+            self._task = self._loop.create_task(self._run())
+        elif self._asked is not None:
+            self._asked.set_result(None)
 
-    async def _do(self, client: HttpClient, work: Coroutine[None, None, None]) -> None:
+    async def _run(self) -> None:
+        """Serve one request after the other. A task for each would cost more than its start."""
+        while True:
+            while (client := self._client) is not None:
+                await self._serve(client)
+            self._asked = self._loop.create_future()
+            await self._asked
+            self._asked = None
+
+    async def _serve(self, client: HttpClient) -> None:
+        service, refused = self._house.service, self._refused
         try:
-            await work
+            if refused is None:
+                await service.serve(client.raw, client)
+            else:
+                await service.malformed(refused, self._peer, client)
             client.conclude()
         except ClientGone:
             self.abort()
@@ -235,7 +257,7 @@ class Connection(asyncio.Protocol):
             log.warning("a connection broke: %s", type(exc).__name__)
             self.abort()
         finally:
-            self._task = None
+            self._client = None
             self._house.under_way -= 1
             self._house.changed.set()
         self._go_on(client)
@@ -249,7 +271,6 @@ class Connection(asyncio.Protocol):
         elif client.closes or self.finishing:
             self._transport.close()
         else:
-            self._client = None
             self._deadline = self._loop.time() + self._house.bounds.idle
             self.resume()
             if self._ahead:
@@ -267,10 +288,10 @@ class Connection(asyncio.Protocol):
     def _look(self) -> None:
         """End the connection if nothing was asked for too long."""
         now = self._loop.time()
-        if self._task is None and now >= self._deadline:
+        if self._client is None and now >= self._deadline:
             self._transport.close()
             return
-        again = self._deadline if self._task is None else now + self._house.bounds.idle
+        again = self._deadline if self._client is None else now + self._house.bounds.idle
         self._timer = self._loop.call_at(again, self._look)
 
     def _flush(self) -> None:
