@@ -104,8 +104,12 @@ def _written(found: dict[str, Any]) -> bytes:
 def _details(refused: Refused) -> dict[str, Any]:
     details: dict[str, Any] = {}
     if target := refused.target:
-        named = {"name": target.name, "group": target.group, "kind": target.kind}
-        details |= {key: value for key, value in named.items() if value}
+        if target.name:
+            details["name"] = target.name
+        if target.group:
+            details["group"] = target.group
+        if target.kind:
+            details["kind"] = target.kind
     if refused.causes:
         details["causes"] = [
             {"reason": cause.reason, "message": cause.message, "field": cause.field}

@@ -153,7 +153,8 @@ class Pipeline:
         rules = await self._entitlements.rules(caller)
         decision = trail.decision = entitlement.authorize(identity, request, rules)
         if isinstance(decision, Deny):
-            raise status.denied(decision)
+            await self._refuse(status.denied(decision), trail, client)
+            return
         self._watches.check_opening(request)
         watches = is_watch(request)
         # A watch of all namespaces holds a connection to the apiserver for each of them.

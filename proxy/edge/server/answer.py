@@ -7,14 +7,12 @@ from http import HTTPStatus
 from typing import Final
 from wsgiref.handlers import format_date_time
 
-from proxy.core.wire import Headers
-from proxy.http1 import render
+from proxy.core.wire import Headers, Reply
+from proxy.http1 import fields, render
 
 _LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}" for status in HTTPStatus}
 _WITHOUT_BODY: Final = frozenset({204, 304})
 _LAST_CHUNK: Final = b"0\r\n\r\n"
-_CLOSE: Final = (("Connection", "close"),)
-_CHUNKED: Final = (("Transfer-Encoding", "chunked"),)
 
 
 class LengthError(Exception):
@@ -38,20 +36,13 @@ class Answer:
         self, code: int, headers: Headers, length: int | None, *, to: str, closes: bool
     ) -> None:
         """Begin an answer `to` a method; it `closes` where nothing follows it."""
-        framing: Headers = ()
         if code in _WITHOUT_BODY:
             length = 0
-        elif length is None:
-            framing = _CHUNKED
-        else:
-            framing = (("Content-Length", str(length)),)
         self._left = length or 0
         self._shape = _Shape.CHUNKED if length is None else _Shape.SIZED
         if to == "HEAD" or code in _WITHOUT_BODY:
             self._shape = _Shape.ABSENT
-        ending = _CLOSE if closes else ()
-        line = _LINES.get(code) or f"HTTP/1.1 {code} "
-        self.head = render(line, (*headers, *framing, *_date(int(time.time())), *ending))
+        self.head = _head(code, (*headers, *_framing(code, length)), closes=closes)
 
     def piece(self, chunk: bytes) -> bytes:
         """What to send for a piece of the body.
@@ -86,7 +77,27 @@ class Answer:
                 return b""
 
 
-@lru_cache(maxsize=1)
-def _date(second: int) -> Headers:
+def whole(reply: Reply, *, to: str, closes: bool) -> bytes:
+    """All of an answer `to` a method; it `closes` where nothing follows it."""
+    headers = (*reply.headers, *_framing(reply.code, len(reply.body)))
+    head = _head(reply.code, headers, closes=closes)
+    return head if to == "HEAD" or reply.code in _WITHOUT_BODY else head + reply.body
+
+
+def _framing(code: int, length: int | None) -> Headers:
+    if code in _WITHOUT_BODY:
+        return ()
+    if length is None:
+        return (("Transfer-Encoding", "chunked"),)
+    return (("Content-Length", str(length)),)
+
+
+def _head(code: int, headers: Headers, *, closes: bool) -> bytes:
+    return render(_LINES.get(code) or f"HTTP/1.1 {code} ", headers, _last(int(time.time()), closes))
+
+
+@lru_cache(maxsize=2)
+def _last(second: int, closes: bool) -> bytes:  # noqa: FBT001 - lru_cache takes them as they come
     """RFC 9110, 6.6.1: who has a clock says what it shows."""
-    return (("Date", format_date_time(second)),)
+    date: Headers = (("Date", format_date_time(second)),)
+    return fields((*date, ("Connection", "close")) if closes else date)

@@ -3,7 +3,7 @@
 from typing import Final, Protocol
 
 from proxy.core.wire import Fields, Headers, RawRequest, Reply
-from proxy.edge.server.answer import Answer
+from proxy.edge.server.answer import Answer, whole
 from proxy.edge.server.incoming import Incoming
 from proxy.http1 import is_last
 
@@ -101,9 +101,9 @@ class HttpClient:
 
     async def send(self, reply: Reply) -> None:
         """As the port says."""
-        answer = self._begin(reply.code, reply.headers, len(reply.body))
-        self._whole, self._head = True, b""
-        self._wire.send(answer.head + answer.piece(reply.body))
+        self._decide(reply.code)
+        self.begun = self._whole = True
+        self._wire.send(whole(reply, to=self.raw.method, closes=self.closes))
         await self._wire.taken()
 
     async def begin(self, code: int, headers: Headers, length: int | None = None) -> None:
@@ -138,10 +138,14 @@ class HttpClient:
         elif not self._whole:
             self._wire.abort()
 
-    def _begin(self, code: int, headers: Headers, length: int | None) -> Answer:
+    def _decide(self, code: int) -> None:
+        """Decide whether anything may follow."""
         # What was refused unread must not be read as the next request.
         self.lingers = not self.incoming.complete or code in _NOT_UNDERSTOOD
         self.closes = self.closes or self.lingers or self._wire.finishing
+
+    def _begin(self, code: int, headers: Headers, length: int | None) -> Answer:
+        self._decide(code)
         answer = Answer(code, headers, length, to=self.raw.method, closes=self.closes)
         self._answer, self._head, self.begun = answer, answer.head, True
         return answer

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from proxy.core.errors import BadRequest, HeadersTooLarge, Refused
-from proxy.core.wire import Fields, RawRequest
+from proxy.core.wire import RawRequest
 from proxy.edge.server.client import HttpClient
-from proxy.edge.server.incoming import Incoming
+from proxy.edge.server.incoming import NOTHING, Incoming, expected
 from proxy.http1 import HeadTooLargeError, Limits, MalformedError, RequestReader, find_end
 from proxy.ports import Client, ClientGone
 
@@ -60,7 +60,12 @@ class House:
         self.finishing = False
         """Whether every answer is the last one of its connection."""
         self.changed = asyncio.Event()
-        """Set each time that a request or a connection has ended."""
+        """Set when a request or a connection has ended, while that is waited for."""
+
+    def tell(self) -> None:
+        """Say that a request or a connection has ended, to who waits for all to."""
+        if self.finishing:
+            self.changed.set()
 
 
 class Connection(asyncio.Protocol):
@@ -132,7 +137,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         """End what is done for who has left."""
         self._house.connections.pop(self, None)
-        self._house.changed.set()
+        self._house.tell()
         if self._timer is not None:
             self._timer.cancel()
         self._wake()
@@ -202,7 +207,7 @@ class Connection(asyncio.Protocol):
             if end < 0:
                 return
             raw = self._heads.read(self._ahead[:end], self._peer)
-            incoming = Incoming(raw.fields)
+            incoming = expected(raw.fields)
         except HeadTooLargeError:
             self._refuse(HeadersTooLarge("the request line or a header is too long"))
             return
@@ -217,7 +222,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refused: Refused) -> None:
         self._ahead = b""
         self._refused = refused
-        self._begin(HttpClient(RawRequest("", ""), Incoming(Fields()), self))
+        self._begin(HttpClient(RawRequest("", ""), NOTHING, self))
 
     def _feed(self, incoming: Incoming, data: bytes) -> bytes:
         """Give a request what is its own of the data; returns what is not."""
@@ -259,7 +264,7 @@ class Connection(asyncio.Protocol):
         finally:
             self._client = None
             self._house.under_way -= 1
-            self._house.changed.set()
+            self._house.tell()
         self._go_on(client)
 
     def _go_on(self, client: HttpClient) -> None:

@@ -16,14 +16,9 @@ class Incoming:
 
     __slots__ = ("_announced", "_body", "_broken", "_more", "_received")
 
-    def __init__(self, fields: Fields) -> None:
-        """Begin with nothing.
-
-        Raises:
-            MalformedError: where the body ends cannot be told.
-        """
-        self._announced = fields.derived(_announced)
-        self._body = opened(self._announced)
+    def __init__(self, announced: Announced) -> None:
+        self._announced = announced
+        self._body = opened(announced)
         self._received = bytearray()
         self._broken = False
         self._more: asyncio.Future[None] | None = None
@@ -88,6 +83,20 @@ class Incoming:
             raise RequestTimeout("the body did not arrive in time") from exc
         finally:
             self._more = None
+
+
+# INVARIANT: a body that is complete changes no more, so all requests without one share it.
+NOTHING: Final = Incoming(0)
+
+
+def expected(fields: Fields) -> Incoming:
+    """The body that a request with these fields has.
+
+    Raises:
+        MalformedError: where it ends cannot be told.
+    """
+    announced = fields.derived(_announced)
+    return Incoming(announced) if announced != 0 else NOTHING
 
 
 def _announced(fields: Fields) -> Announced:
