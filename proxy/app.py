@@ -133,6 +133,7 @@ class App:
         """
         async with AsyncExitStack() as stack:
             stack.callback(self._audit.close)
+            stack.callback(self._pipeline.write_down)
             stack.push_async_callback(self._upstream.close)
             with needing("cluster"):
                 await self._upstream.start()

@@ -1,6 +1,6 @@
 """What the pipeline needs from outside, as Protocols; `app` says who serves each."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -216,11 +216,12 @@ class Client(Protocol):
 class AuditLog(Protocol):
     """Where every decision is written down."""
 
-    def write(self, event: Mapping[str, Any]) -> None:
-        """Write one `audit.k8s.io/v1` Event.
+    def write(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Write `audit.k8s.io/v1` Events.
 
         Raises:
-            OSError: it was not written; the proxy stops serving until it can.
+            OSError: not all were written; the proxy stops serving until it can.
+            TypeError, ValueError: one cannot be written; the others were.
         """
         ...
 

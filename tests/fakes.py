@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -202,10 +202,10 @@ class FakeAuditLog:
         self.events: list[Mapping[str, Any]] = []
         self.full = False
 
-    def write(self, event: Mapping[str, Any]) -> None:
+    def write(self, events: Sequence[Mapping[str, Any]]) -> None:
         if self.full:
             raise OSError(28, "No space left on device")
-        self.events.append(event)
+        self.events.extend(events)
 
 
 class FakeMeter:

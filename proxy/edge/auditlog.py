@@ -1,13 +1,13 @@
 """The audit log: one JSON object a line, to a file or standard output.
 
-A line is written whole and at once, so a crash loses nothing that was
-answered, and a failure to write is known before the next request is.
+Lines are written whole, all that are there at once, so a crash loses nothing but
+what was answered in the very moment, and who writes knows of a failure at once.
 """
 
 import fcntl
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +32,27 @@ class JsonLines:
         self._encoder = msgspec.json.Encoder()
         self._file = sys.stdout.fileno() if path is None else _open(path)
 
-    def write(self, event: Mapping[str, Any]) -> None:
-        """As the port says."""
-        line = self._encoder.encode(event) + b"\n"
+    def write(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """As the port says; one that cannot be said in JSON does not keep back the others."""
+        lines: list[bytes] = []
+        fault: Exception | None = None
+        for event in events:
+            try:
+                lines.append(self._encoder.encode(event))
+            except (TypeError, ValueError) as exc:
+                fault = exc
+        self._write(b"".join([line + b"\n" for line in lines]))
+        if fault is not None:
+            raise fault
+
+    def _write(self, lines: bytes) -> None:
         if not self._shared:
-            _write(self._file, line)
+            _write(self._file, lines)
             return
         # Of the process, so that it is gone with a process that is.
         fcntl.lockf(self._file, fcntl.LOCK_EX)
         try:
-            _write(self._file, line)
+            _write(self._file, lines)
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN)
 
@@ -58,9 +69,9 @@ class JsonLines:
             os.close(self._file)
 
 
-def _write(file: int, line: bytes) -> None:
-    while line:
-        line = line[os.write(file, line) :]
+def _write(file: int, lines: bytes) -> None:
+    while lines:
+        lines = lines[os.write(file, lines) :]
 
 
 def _open(path: Path) -> int:

@@ -99,6 +99,7 @@ class Pipeline:
         self._admission = Admission(limits)
         self._watches = Watches(ports.authenticator, ports.entitlements, ports.meter, ports.clock)
         self._audit_works = True
+        self._ended: list[tuple[Trail, float]] = []
         # The apiserver's descriptions of itself are large, and the same for all who see the same.
         self._documents: TTLCache[tuple[Document, tuple[Resource, ...]], Reply] = TTLCache(
             maxsize=16, ttl=60, timer=self._clock
@@ -289,16 +290,36 @@ class Pipeline:
         raise Unavailable("the audit log cannot be written", retry_after=5)
 
     def _record(self, trail: Trail) -> None:
-        now = self._clock()
+        """Have a request written down, with all that end in the same turn of the event loop.
+
+        Together they cost half of what they cost one by one.
+        """
+        if not self._ended:
+            asyncio.get_running_loop().call_soon(self.write_down)
+        self._ended.append((trail, self._clock()))
+
+    def write_down(self) -> None:
+        """Write the records of the requests that have ended."""
+        ended, self._ended = self._ended, []
+        if not ended:
+            return
+        events = []
+        works = True
+        for trail, now in ended:
+            verb, resource = _labels(trail.request)
+            self._meter.answered(verb, resource, trail.code, now - trail.received)
+            try:
+                events.append(audit.event(trail, now))
+            except Exception:
+                log.exception("request %s cannot be written down", trail.audit_id)
+                works = False
         try:
-            self._audit_log.write(audit.event(trail, now))
-            self._audit_works = True
+            self._audit_log.write(events)
         except Exception:
-            # Whatever it was, a request went by unseen.
             log.exception("the audit log cannot be written")
-            self._audit_works = False
-        verb, resource = _labels(trail.request)
-        self._meter.answered(verb, resource, trail.code, now - trail.received)
+            works = False
+        # Whatever it was, requests went by unseen.
+        self._audit_works = works
 
 
 def _signed(reply: Reply, headers: Headers, trail: Trail) -> Reply:

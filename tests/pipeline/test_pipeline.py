@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -99,6 +99,8 @@ class World:
         await self.pipeline.serve(
             RawRequest(method, target, Fields(tuple(headers)), "192.0.2.7"), client
         )
+        # Records are written at the end of a turn of the loop.
+        await asyncio.sleep(0)
         return client
 
     @property
@@ -286,12 +288,29 @@ async def test_no_record_no_service() -> None:
 
 async def test_a_record_that_cannot_be_encoded_is_a_record_lost() -> None:
     class Choosy(FakeAuditLog):
-        def write(self, event: Mapping[str, Any]) -> None:
-            raise UnicodeEncodeError("utf-8", str(event), 0, 1, "surrogates not allowed")
+        def write(self, events: Sequence[Mapping[str, Any]]) -> None:
+            raise UnicodeEncodeError("utf-8", str(events), 0, 1, "surrogates not allowed")
 
     world = World(FakeUpstream(CLAIM), audit=Choosy())
     await world.get(f"{CLAIMS}/c1")
     assert (await world.get(f"{CLAIMS}/c1")).code == 503
+
+
+async def test_requests_that_end_together_are_written_down_together_and_each_once() -> None:
+    world = World(FakeUpstream(CLAIM, CLAIM, CLAIM))
+    await asyncio.gather(*(world.get(f"{CLAIMS}/c{number}") for number in range(3)))
+    named = [event["objectRef"]["name"] for event in world.audit.events]
+    assert named == ["c0", "c1", "c2"]
+
+
+async def test_what_has_ended_can_be_written_down_at_once() -> None:
+    world = World(FakeUpstream(CLAIM))
+    raw = RawRequest("GET", f"{CLAIMS}/c1", Fields((("Authorization", "Bearer alice"),)))
+    await world.pipeline.serve(raw, FakeClient())
+    world.pipeline.write_down()
+    assert world.record["objectRef"]["name"] == "c1"
+    await asyncio.sleep(0)
+    assert len(world.audit.events) == 1
 
 
 async def test_service_goes_on_once_a_record_can_be_written_again() -> None:
@@ -339,6 +358,7 @@ async def test_what_is_no_request_is_answered_and_recorded() -> None:
     world = World()
     client = FakeClient()
     await world.pipeline.malformed(Unavailable("no"), "192.0.2.7", client)
+    world.pipeline.write_down()
     assert client.code == 503
     assert world.record["sourceIPs"] == ["192.0.2.7"]
 
