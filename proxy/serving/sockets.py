@@ -5,9 +5,11 @@ than processes that accept from one socket would.
 """
 
 import socket
+from collections.abc import Iterable
 from typing import Any
 
 _Address = tuple[Any, ...]
+Endpoint = tuple[socket.AddressFamily, _Address]
 
 
 def bind(host: str, port: int, count: int) -> tuple[socket.socket, ...]:
@@ -34,13 +36,22 @@ def bind(host: str, port: int, count: int) -> tuple[socket.socket, ...]:
     return tuple(bound)
 
 
-def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, _Address]:
+def _resolve(host: str, port: int) -> Endpoint:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    addresses: set[tuple[socket.AddressFamily, _Address]] = {(each[0], each[4]) for each in found}
+    return the_one(host, ((family, address) for family, _, _, _, address in found))
+
+
+def the_one(host: str, found: Iterable[Endpoint]) -> Endpoint:
+    """The address of a host.
+
+    Raises:
+        ValueError: it has several.
+    """
+    addresses = set(found)
     if len(addresses) > 1:
         raise ValueError(f"`{host}` has several addresses: name one")
-    [(family, address)] = addresses
-    return family, address
+    [address] = addresses
+    return address
 
 
 def _need_free(family: socket.AddressFamily, address: _Address) -> None:
