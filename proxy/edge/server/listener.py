@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from proxy.edge.server.connection import Bounds, Connection, House, Service
+from proxy.tls import Secured
 
+_HANDSHAKE_SECONDS = 10.0
 # For the last bytes of answers, and for what is cut to notice that.
 _CUT_SECONDS = 0.5
 
@@ -39,9 +41,7 @@ class Server:
 
     async def _listen(self, **where: Any) -> int:
         self._listener = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self._house),
-            ssl=self._context,
-            ssl_handshake_timeout=10,
+            lambda: Secured(Connection(self._house), self._context, _HANDSHAKE_SECONDS),
             backlog=1024,
             **where,
         )

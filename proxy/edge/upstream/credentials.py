@@ -162,6 +162,8 @@ def _trust(fresh: Configuration) -> ResumingContext:
     """A new context, and not the old one amended: what is gone is trusted no more."""
     tls = ResumingContext(ssl.PROTOCOL_TLS_CLIENT)
     tls.set_alpn_protocols(["http/1.1"])
+    # Else what is written would have to wait, in TLS 1.2, for what is read.
+    tls.options |= ssl.OP_NO_RENEGOTIATION
     try:
         if fresh.ssl_ca_cert:
             tls.load_verify_locations(cafile=fresh.ssl_ca_cert)

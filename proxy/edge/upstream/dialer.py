@@ -12,6 +12,7 @@ import ssl
 from proxy.edge.upstream.addresses import Address, Addresses, Resolver
 from proxy.edge.upstream.connection import Connection, Ended
 from proxy.edge.upstream.credentials import Credentials
+from proxy.tls import Secured
 
 log = logging.getLogger(__name__)
 
@@ -64,18 +65,20 @@ class Dialer:
 
     async def _connect(self, address: Address, ended: Ended) -> Connection:
         loop = asyncio.get_running_loop()
+        connection = Connection(address, ended)
+        secured = Secured(connection, self.tls, self._seconds, self._server_name)
         sock = _keepalive_socket(address)
         try:
             await loop.sock_connect(sock, address.sockaddr)
         except BaseException:
             sock.close()
             raise
-        _, connection = await loop.create_connection(
-            lambda: Connection(address, ended),
-            sock=sock,
-            ssl=self.tls,
-            server_hostname=self._server_name,
-        )
+        await loop.create_connection(lambda: secured, sock=sock)
+        try:
+            await secured.handshake()
+        except BaseException:
+            secured.abort()
+            raise
         return connection
 
 
