@@ -42,6 +42,7 @@ class Secured(asyncio.Transport, asyncio.Protocol):
         "_loop",
         "_outgoing",
         "_seconds",
+        "_settled",
         "_shaken",
         "_timer",
         "_tls",
@@ -73,6 +74,7 @@ class Secured(asyncio.Transport, asyncio.Protocol):
         )
         self._seconds = seconds
         self._shaken = self._ended = self._closing = False
+        self._settled = server_name is None
         self._fault: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -107,6 +109,8 @@ class Secured(asyncio.Transport, asyncio.Protocol):
                 self._incoming.write(data[at : at + _RECORD])
                 if self._shaken or self._shake():
                     self._open(pieces)
+            if pieces and not self._settled:
+                self._settle()
         except ssl.SSLError as exc:
             self._fail(exc)
             return
@@ -227,6 +231,15 @@ class Secured(asyncio.Transport, asyncio.Protocol):
             return
         except ssl.SSLZeroReturnError:
             self._ended = True
+
+    def _settle(self) -> None:
+        """Have OpenSSL free the 16 KiB that it keeps to write to, once a ticket has come.
+
+        Of a watch nothing more is written, which would free them. To write nothing sends
+        nothing (SSL_write_ex, "can be called with num=0").
+        """
+        self._settled = True
+        self._tls.write(b"")
 
     def _part(self) -> None:
         """The other side says that it ends."""

@@ -253,6 +253,13 @@ async def test_who_is_above_hears_that_the_other_side_is_slow(pair: Pair) -> Non
     assert pair.server.above.told == ["made", "full", "room"]
 
 
+async def test_what_frees_the_room_for_writing_says_nothing(pair: Pair) -> None:
+    pair.server.secured.write(b"an event")
+    pair.client.secured.data_received(pair.server.say())
+    assert pair.client.above.received == b"an event"
+    assert pair.client.say() == b""
+
+
 async def test_what_the_socket_knows_is_known_above(pair: Pair) -> None:
     assert pair.server.secured.get_extra_info("peername") == ("127.0.0.1", 1)
     assert isinstance(pair.server.secured.get_extra_info("ssl_object"), ssl.SSLObject)
