@@ -20,17 +20,22 @@ from proxy.core.errors import (
     Refused,
     Target,
 )
-from proxy.core.wire import Reply
+from proxy.core.wire import Headers, Reply
+
+_HEADERS: Final[Headers] = (
+    ("Content-Type", "application/json"),
+    ("Cache-Control", "no-cache, private"),
+)
 
 
 def reply(refused: Refused) -> Reply:
     """The answer that says `refused`."""
-    headers = [("Content-Type", "application/json"), ("Cache-Control", "no-cache, private")]
+    headers: Headers = _HEADERS
     if refused.code == 401:
-        headers.append(("WWW-Authenticate", 'Bearer realm="hostclaim-proxy"'))
+        headers = (*headers, ("WWW-Authenticate", 'Bearer realm="hostclaim-proxy"'))
     if refused.retry_after is not None:
-        headers.append(("Retry-After", str(refused.retry_after)))
-    return Reply(refused.code, tuple(headers), _written(status(refused)))
+        headers = (*headers, ("Retry-After", str(refused.retry_after)))
+    return Reply(refused.code, headers, _written(status(refused)))
 
 
 def status(refused: Refused) -> dict[str, Any]:
@@ -81,7 +86,7 @@ def denied(deny: Deny) -> Forbidden:
     if not isinstance(request, ResourceRequest):
         return Forbidden(f"forbidden: {deny.reason}")
     resource = request.resource
-    plural = resource.plural + (f"/{request.subresource}" if request.subresource else "")
+    plural = f"{resource.plural}/{request.subresource}" if request.subresource else resource.plural
     where = f'in the namespace "{request.namespace}"' if request.namespace else "at cluster scope"
     return forbidden(
         Target(resource.group, resource.plural, request.name or ""),
