@@ -205,6 +205,7 @@ class Connection(asyncio.Protocol):
         try:
             end = find_end(self._ahead, self._house.bounds.head)
             if end < 0:
+                self.resume()
                 return
             raw = self._heads.read(self._ahead[:end], self._peer)
             incoming = expected(raw.fields)
@@ -277,7 +278,9 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         else:
             self._deadline = self._loop.time() + self._house.bounds.idle
-            self.resume()
+            # Else each request would let in more than it takes away of what waits.
+            if len(self._ahead) <= _AHEAD:
+                self.resume()
             if self._ahead:
                 self._take_request()
 
