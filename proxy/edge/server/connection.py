@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 # What waits of requests that were sent before the one under way was answered.
 _AHEAD: Final = 64 * 1024
+# What waits of an answer before the client has to take of it.
+_UNTAKEN: Final = 64 * 1024
 
 
 class Service(Protocol):
@@ -126,6 +128,7 @@ class Connection(asyncio.Protocol):
         """Take one more connection, or end one for it."""
         house, bounds = self._house, self._house.bounds
         self._transport = transport
+        transport.set_write_buffer_limits(high=_UNTAKEN)
         self._peer = transport.get_extra_info("peername")[0]
         house.connections[self] = None
         self._deadline = self._loop.time() + bounds.idle

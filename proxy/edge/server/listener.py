@@ -13,6 +13,9 @@ from proxy.tls import Secured
 _HANDSHAKE_SECONDS = 10.0
 # For the last bytes of answers, and for what is cut to notice that.
 _CUT_SECONDS = 0.5
+# Bytes of an answer that the system keeps of what is not even sent; by itself it would
+# keep megabytes for each client that takes nothing.
+_UNSENT = 128 * 1024
 
 
 class Server:
@@ -45,6 +48,9 @@ class Server:
             backlog=1024,
             **where,
         )
+        for each in self._listener.sockets:
+            # What is accepted there has this from there.
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
         return int(self._listener.sockets[0].getsockname()[1])
 
     async def stop(self, grace: float) -> None:
