@@ -80,3 +80,10 @@ async def test_a_head_that_is_larger_than_what_may_wait_is_read_on(wire: Wire) -
     assert len(wire.service.asked) == 1
     await wire.flood(b"", times=5)
     assert len(wire.service.asked) == 2
+
+
+async def test_between_two_requests_of_one_connection_others_have_their_turn(wire: Wire) -> None:
+    wire.connection.data_received(ASK * 100)
+    for turn in range(1, 50):
+        await asyncio.sleep(0)
+        assert len(wire.service.asked) <= turn

@@ -248,6 +248,9 @@ class Connection(asyncio.Protocol):
         while True:
             while (client := self._client) is not None:
                 await self._serve(client)
+                if self._client is not None:
+                    # Hundreds may have been sent ahead, and all others would wait for them.
+                    await asyncio.sleep(0)
             self._asked = self._loop.create_future()
             await self._asked
             self._asked = None
