@@ -465,7 +465,7 @@ async def narrow(listener: Listener) -> AsyncIterator[asyncio.StreamWriter]:
     """Somebody whose own system keeps little, so that what is not taken stays where it was."""
     made = socket.socket()
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    made.setblocking(False)
+    made.settimeout(0)
     await asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", listener.port))
     _, writer = await asyncio.open_connection(
         sock=made, ssl=listener.authority.trust, server_hostname="127.0.0.1"
