@@ -41,21 +41,24 @@ _CONTROLS: Final = bytes({*range(0x20), 0x7F} - {ord("\t")})
 
 _USUAL: Final = Limits()
 _VERSION: Final = b"HTTP/1.1 "
-_BEGINNING = re.compile(_TOKEN.pattern.encode())
+_BEGINNING = re.compile(_TOKEN.pattern.removesuffix("+").encode())
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _SHORT: Final = 4 * 1024
 
 
-def find_end(received: bytes | bytearray, limits: Limits) -> int:
+def find_end(received: bytes | bytearray, limits: Limits, looked: int = 0) -> int:
     """Where the head ends: after its last field's CRLF, before the empty line; -1: not yet.
+
+    `looked` is how many bytes of it were looked at before, in vain. Who sends a head
+    byte by byte must not have all of it read again for each.
 
     Raises:
         HeadTooLargeError: it will be larger than it may be, however it goes on.
         MalformedError: it cannot become a head any more.
     """
-    end = received.find(b"\r\n\r\n")
+    end = received.find(b"\r\n\r\n", max(looked - 3, 0))
     if end < 0:
-        _check_beginning(received, limits)
+        _check_beginning(received, limits, looked)
         return -1
     # Else no part of it can be too long; how many there are is seen as they are read.
     if end > limits.line or end > limits.field:
@@ -185,13 +188,20 @@ def _fields(block: bytes, limits: Limits) -> Headers:
     return tuple(found)
 
 
-def _check_beginning(received: bytes | bytearray, limits: Limits) -> None:
+def _check_beginning(received: bytes | bytearray, limits: Limits, looked: int) -> None:
     """Refuse at once what would otherwise be waited for: another protocol, or too much."""
     if not received:
         return
-    if not _BEGINNING.match(received) or _BARE_LF.search(received):
+    if not _BEGINNING.match(received) or _BARE_LF.search(received, looked):
         raise MalformedError
-    _check_lengths(received, limits)
+    if not looked or b"\n" in received[looked:]:
+        # There are no more lines than there may be fields, so not often.
+        _check_lengths(received, limits)
+        return
+    begun = received.rfind(b"\n") + 1
+    longest = limits.field if begun else limits.line
+    if len(received) > limits.head or len(received) - begun > longest:
+        raise HeadTooLargeError
 
 
 def _check_lengths(head: bytes | bytearray, limits: Limits) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.core.wire import Fields, RawRequest
@@ -150,6 +150,34 @@ def test_a_head_over_a_bound_is_too_large(head: bytes, end: bytes) -> None:
     limits = Limits(line=4999, field=4999, head=5100 if b"\n" not in head else 4999)
     with pytest.raises(HeadTooLargeError):
         find_end(head + end, limits)
+
+
+PIECES = st.lists(st.sampled_from([b"G", b"aaaaa", b"\r", b"\n", b"\r\n", b"\r\n\r\n", b" "]))
+
+
+@example([b"aaaaa\r\n", b"aaaaa", b"aaaaa"])
+@example([b"G\r\n"] * 4)
+@given(PIECES)
+def test_a_head_is_found_or_refused_at_the_same_byte_however_it_is_cut(pieces: list[bytes]) -> None:
+    limits = Limits(line=6, field=12, fields=3, head=14)
+    received = b""
+    for piece in pieces:
+        looked, received = len(received), received + piece
+        found = ended(received, limits, looked)
+        assert found == ended(received, limits, 0)
+        if found != -1:
+            break
+
+
+def ended(received: bytes, limits: Limits, looked: int) -> int | str:
+    try:
+        return find_end(received, limits, looked)
+    except MalformedError as exc:
+        return type(exc).__name__
+
+
+def test_what_was_looked_at_is_not_looked_at_again() -> None:
+    assert find_end(b"G\n" + b"x" * 9, LIMITS, looked=8) == -1
 
 
 @pytest.mark.parametrize("text", ["a\r\nb", "a\nb", "a\rb"])

@@ -156,9 +156,10 @@ class Connection(asyncio.Protocol):
             data = self._feed(self._client.incoming, data)
         if not data:
             return
+        looked = len(self._ahead)
         self._ahead = self._ahead + data if self._ahead else data
         if self._client is None:
-            self._take_request()
+            self._take_request(looked)
         elif len(self._ahead) > _AHEAD:
             self._pause()
 
@@ -203,10 +204,10 @@ class Connection(asyncio.Protocol):
         if self._client is None:
             self._transport.close()
 
-    def _take_request(self) -> None:
-        """Begin to serve what has come, if its head is whole."""
+    def _take_request(self, looked: int = 0) -> None:
+        """Begin to serve what has come, if its head is whole; `looked` as `find_end`."""
         try:
-            end = find_end(self._ahead, self._house.bounds.head)
+            end = find_end(self._ahead, self._house.bounds.head, looked)
             if end < 0:
                 self.resume()
                 return
