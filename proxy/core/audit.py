@@ -29,7 +29,8 @@ _LONGEST_REASON = 2048
 _REMEMBERED: Final = 256
 _SHORT: Final = 128
 # Credentials end up in targets and agents by mistake; three long dotted words look like one.
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
+# One begins where a word does: tried from within as well, a long word takes a millisecond.
+_TOKEN = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]*")
 # Labels have dots, too, and a long token may be cut; the base64 of `{"` gives it away.
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9._-]*")
 _JWT_BEGINS: Final = "eyJ"

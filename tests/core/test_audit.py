@@ -1,10 +1,11 @@
 """What happened: one Event a request, with neither body nor credential in it."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.core import audit
@@ -194,6 +195,16 @@ def test_every_time_is_written_as_it_is(seconds: float) -> None:
 def test_what_was_written_before_is_written_the_same_again(text: str, more: str) -> None:
     for each in (text, text + more, text):
         assert misunderstood("/", agent=each)["userAgent"] == audit._cleaned(each)
+
+
+DOTTED = re.compile("[A-Za-z0-9_-]{8,}[.][A-Za-z0-9_-]{8,}[.][A-Za-z0-9_-]*")
+WORDS = st.lists(st.sampled_from(["abcdefgh", "abcd-_01", "a", ".", " ", "/", "\xe9"]), max_size=12)
+
+
+@example("a.abcdefgh.abcdefgh.a")
+@given(WORDS.map("".join))
+def test_three_long_dotted_words_are_not_recorded_wherever_they_stand(text: str) -> None:
+    assert misunderstood("/", agent=text)["userAgent"] == DOTTED.sub("(redacted)", text)
 
 
 def test_what_is_remembered_of_agents_is_bounded_and_never_a_token() -> None:
