@@ -143,9 +143,13 @@ class Connection(asyncio.Protocol):
         self._house.tell()
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         self._wake()
-        if self._task is not None:
-            self._task.cancel()
+        # What it is cancelled by leads back here, so it must not be kept: that would have
+        # to wait, with all the memory of TLS, until garbage is collected.
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Take in what has come: of the request under way, or ahead of its time."""

@@ -6,7 +6,9 @@ is taken away.
 """
 
 import asyncio
+from collections.abc import Callable
 from enum import Enum, auto
+from functools import partial
 from typing import Final, Protocol, cast
 
 from proxy.edge.upstream.addresses import Address
@@ -99,7 +101,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._phase = _Phase.IDLE
         self._waiter: asyncio.Future[None] | None = None
-        self._fault: Exception | None = None
+        self._fault: Callable[[], Exception] | None = None
         self._full = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
@@ -194,7 +196,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """End at once: a polite end of TLS waits for the other side, which may hang."""
-        self._fail(DroppedError(heard=self._heard))
+        self._fail(partial(DroppedError, heard=self._heard))
 
     def get_extra_info(self, name: str) -> object:
         """As of the transport."""
@@ -242,7 +244,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         """Tell who waits, and who keeps it."""
-        self._fail(DroppedError(heard=self._heard))
+        self._fail(partial(DroppedError, heard=self._heard))
         self._keeps = False
         self._transport = None
         if self._timer is not None:
@@ -275,8 +277,8 @@ class Connection(asyncio.Protocol):
                     return
                 self._count_information()
             self._pending = received
-        except MalformedError as exc:
-            self._fail(exc)
+        except MalformedError:
+            self._fail(MalformedError)
 
     def _count_information(self) -> None:
         """RFC 9110, 15.2: a client ignores what it did not ask for; within reason."""
@@ -317,8 +319,8 @@ class Connection(asyncio.Protocol):
             return
         try:
             piece, rest = body.feed(data)
-        except MalformedError as exc:
-            self._fail(exc)
+        except MalformedError:
+            self._fail(MalformedError)
             return
         if piece:
             self._pieces.append(piece)
@@ -337,8 +339,12 @@ class Connection(asyncio.Protocol):
             self._keeps = False
         self._wake()
 
-    def _fail(self, fault: Exception) -> None:
-        """End, and say why to who waits; a whole answer that has come stays one."""
+    def _fail(self, fault: Callable[[], Exception]) -> None:
+        """End, and say why to who waits; a whole answer that has come stays one.
+
+        An error that was kept would keep, by its traceback, who it was raised to, and
+        with them this connection and the memory of its TLS, until garbage is collected.
+        """
         if self._phase is _Phase.OVER:
             return
         if self._phase is not _Phase.COMPLETE:
@@ -351,7 +357,7 @@ class Connection(asyncio.Protocol):
 
     def _wait(self) -> asyncio.Future[None]:
         if self._fault is not None:
-            raise self._fault
+            raise self._fault()
         self._waiter = waiter = self._loop.create_future()
         if self._read is not None:
             self._expect(self._read)
@@ -382,4 +388,4 @@ class Connection(asyncio.Protocol):
             self._timer = self._loop.call_at(self._due, self._tick)
             return
         self.hung = self._phase is _Phase.HEAD
-        self._fail(TimeoutError())
+        self._fail(TimeoutError)
