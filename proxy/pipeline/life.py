@@ -60,6 +60,9 @@ log = logging.getLogger(__name__)
 MAX_BODY = 3 * 1024 * 1024
 """Bytes; what the apiserver itself takes (apiserver, `MaxRequestBodyBytes`)."""
 
+_HOLDS = 1.0
+"""Seconds for which a decision holds while a body is waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ports:
@@ -162,6 +165,15 @@ class Pipeline:
         spans = max(1, len(decision.namespaces)) if watches else 1
         with self._admission.admit(identity, watches=watches, spans=spans):
             body = await client.body(MAX_BODY)
+            if body and self._clock() - trail.received > _HOLDS:
+                # What was taken away meanwhile must not be kept by a body that comes slowly.
+                trail.decision = None
+                caller = await self._authenticator.recheck(caller)
+                rules = await self._entitlements.rules(caller, recheck=True)
+                decision = trail.decision = entitlement.authorize(caller.identity, request, rules)
+                if isinstance(decision, Deny):
+                    await self._refuse(status.denied(decision), trail, client)
+                    return
             call = self._in_json(Call(decision, trail.raw, trail.audit_id, body))
             outcome = await self._outcome(call, request, rules)
             await self._give(outcome, _Whose(caller, decision, trail), client)

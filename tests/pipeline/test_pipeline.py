@@ -57,6 +57,7 @@ class World:
     meter: FakeMeter = field(default_factory=FakeMeter)
     limits: Limits = field(default_factory=Limits)
     expires: float = NOW + 300
+    now: float = NOW
 
     def __post_init__(self) -> None:
         self.authenticator = FakeAuthenticator(alice=make_identity(expires=self.expires))
@@ -73,7 +74,7 @@ class World:
                 read_yaml=fake_yaml,
                 audit_log=self.audit,
                 meter=self.meter,
-                clock=lambda: NOW,
+                clock=lambda: self.now,
                 new_id=lambda: f"audit-{next(ids)}",
             ),
             self.limits,
@@ -205,6 +206,41 @@ async def test_a_body_that_is_no_yaml_is_refused_unasked(
     client = await world.ask(method, target, FakeClient(b"- x"), content_type=content_type)
     assert (client.code, world.upstream.sent) == (400, [])
     assert world.record["responseStatus"]["code"] == 400
+
+
+class SlowClient(FakeClient):
+    """Its body comes late; something happens meanwhile."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        super().__init__(b"kind: Secret")
+        self._meanwhile = meanwhile
+
+    async def body(self, limit: int) -> bytes:
+        self._meanwhile()
+        return await super().body(limit)
+
+
+@pytest.mark.parametrize(
+    ("take_away", "code"),
+    [
+        (lambda _: None, 200),
+        (lambda world: world.entitlements.become(NOTHING), 403),
+        (lambda world: world.authenticator.forget("alice"), 401),
+    ],
+    ids=["nothing", "the grant", "the token"],
+)
+async def test_what_is_taken_away_while_a_body_comes_slowly_is_not_kept(
+    take_away: Callable[[World], None], code: int
+) -> None:
+    def meanwhile() -> None:
+        world.now += 10
+        take_away(world)
+
+    world = World(FakeUpstream(CLAIM))
+    client = await world.ask("POST", SECRETS, SlowClient(meanwhile), content_type=YAML)
+    assert (client.code, len(world.upstream.sent)) == (code, code == 200)
+    decision = world.record["annotations"]["authorization.k8s.io/decision"]
+    assert decision == ("allow" if code == 200 else "forbid")
 
 
 async def test_no_body_is_no_yaml() -> None:
