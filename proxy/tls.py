@@ -182,7 +182,8 @@ class Secured(asyncio.Transport, asyncio.Protocol):
 
     def is_closing(self) -> bool:
         """As asyncio says."""
-        return self._closing
+        # A socket that fails as it is written to says so later, and not while somebody writes on.
+        return self._closing or self._below.is_closing()
 
     def pause_reading(self) -> None:
         """As asyncio says."""

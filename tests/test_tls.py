@@ -55,6 +55,9 @@ class Below(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.sent += data
 
+    def is_closing(self) -> bool:
+        return self.closed
+
     def close(self) -> None:
         self.closed = True
 
@@ -218,6 +221,12 @@ async def test_after_the_end_nothing_is_sent_or_handed_up(pair: Pair) -> None:
     assert pair.client.secured.is_closing()
     pair.carry()
     assert pair.client.above.received == pair.server.above.received == b""
+
+
+async def test_a_socket_that_has_failed_is_known_above_at_once(pair: Pair) -> None:
+    assert not pair.server.secured.is_closing()
+    pair.server.below.closed = True
+    assert pair.server.secured.is_closing()
 
 
 async def test_who_ends_hears_the_other_side_even_if_it_has_paused(pair: Pair) -> None:

@@ -511,8 +511,6 @@ class Endless:
             while True:
                 await client.write(b"x" * 64 * 1024)
                 self.pieces += 1
-                # As those of another connection do, they come one in a turn of the loop.
-                await asyncio.sleep(0)
         except ClientGone:
             self.gone.set()
 
