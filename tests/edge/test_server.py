@@ -721,5 +721,5 @@ async def test_what_comes_after_the_last_answer_is_no_request() -> None:
     connection = Accepted(house)
     connection.connection_made(Closing())
     connection.data_received(request("GET", "/"))
-    assert house.under_way == 0
+    assert connection.is_idle
     connection.connection_lost(None)

@@ -57,12 +57,15 @@ class House:
         self.bounds = bounds
         self.connections: dict[Connection, None] = {}
         """Those that are open, the oldest first."""
-        self.under_way = 0
-        """How many requests are."""
         self.finishing = False
         """Whether every answer is the last one of its connection."""
         self.changed = asyncio.Event()
         """Set when a request or a connection has ended, while that is waited for."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no request is under way; those of clients that have left are not."""
+        return all(connection.is_idle for connection in self.connections)
 
     def tell(self) -> None:
         """Say that a request or a connection has ended, to who waits for all to."""
@@ -87,9 +90,9 @@ class Connection(asyncio.Protocol):
         "_reading",
         "_refused",
         "_room",
-        "_task",
         "_timer",
         "_transport",
+        "task",
     )
 
     _transport: asyncio.Transport
@@ -103,7 +106,8 @@ class Connection(asyncio.Protocol):
         self._ahead = b""
         self._client: HttpClient | None = None
         self._refused: Refused | None = None
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
+        """What serves it, from its first request until it ends."""
         # Pending while the task has nothing to do.
         self._asked: asyncio.Future[None] | None = None
         self._reading = True
@@ -113,6 +117,11 @@ class Connection(asyncio.Protocol):
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._lingers = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way."""
+        return self._client is None
 
     @property
     def finishing(self) -> bool:
@@ -147,7 +156,7 @@ class Connection(asyncio.Protocol):
         self._wake()
         # What it is cancelled by leads back here, so it must not be kept: that would have
         # to wait, with all the memory of TLS, until garbage is collected.
-        task, self._task = self._task, None
+        task, self.task = self.task, None
         if task is not None:
             task.cancel()
 
@@ -242,9 +251,8 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, client: HttpClient) -> None:
         self._client = client
-        self._house.under_way += 1
-        if self._task is None:
-            self._task = self._loop.create_task(self._run())
+        if self.task is None:
+            self.task = self._loop.create_task(self._run())
         elif self._asked is not None:
             self._asked.set_result(None)
 
@@ -275,7 +283,6 @@ class Connection(asyncio.Protocol):
             self.abort()
         finally:
             self._client = None
-            self._house.under_way -= 1
             self._house.tell()
         self._go_on(client)
 

@@ -61,11 +61,14 @@ class Server:
         house.finishing = True
         for connection in list(house.connections):
             connection.finish()
-        await self._until(lambda: not house.under_way, grace)
+        await self._until(lambda: house.is_quiet, grace)
         await self._until(lambda: not house.connections, _CUT_SECONDS)
-        for connection in list(house.connections):
+        rest = list(house.connections)
+        tasks = [connection.task for connection in rest if connection.task is not None]
+        for connection in rest:
             connection.abort()
-        await self._until(lambda: not house.connections and not house.under_way, _CUT_SECONDS)
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CUT_SECONDS)
 
     async def _until(self, done: Callable[[], bool], seconds: float) -> None:
         """Wait for something to be done, for so many seconds at most."""
