@@ -4,15 +4,15 @@ Policy files, the claims of the caller's own token, and what the IAM permits are
 asked as far as they concern the caller's issuer, and combined as configured.
 """
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from cachetools import LRUCache
-
 from proxy.core.identity import Identity
 from proxy.core.policy import ClaimGrants, Combine, RuleSet, combined
-from proxy.ports import Caller, Entitlements
+from proxy.memory import Memory
+from proxy.ports import Caller, Clock, Entitlements
 
 ROOM: Final = 500_000
 """How many rules and claims are remembered, of all tokens together: a quarter of a kB each."""
@@ -66,11 +66,12 @@ class CombinedEntitlements:
         claims: ClaimGrants,
         *,
         room: int = ROOM,
+        clock: Clock = time.time,
     ) -> None:
         self._how = how
         self._sources = tuple(sources)
         self._claims = claims
-        self._cache: LRUCache[tuple[str, str, str], _Known] = LRUCache(room, getsizeof=_weight)
+        self._cache: Memory[tuple[str, str, str], _Known] = Memory(room, clock, _weight)
 
     async def rules(self, caller: Caller, *, recheck: bool = False) -> RuleSet:
         """As the port says; one source that cannot tell is enough for not knowing."""
@@ -86,8 +87,7 @@ class CombinedEntitlements:
         known = self._cache.get(key)
         if known is None or not known.holds(identity, parts):
             known = _Known(identity, parts, self._combine(identity, parts))
-            if _weight(known) <= self._cache.maxsize:
-                self._cache[key] = known
+            self._cache.put(key, known, identity.expires)
         return known.rules
 
     def subscribe(self, changed: Callable[[], None]) -> None:

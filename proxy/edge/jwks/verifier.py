@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import assert_never, final
 
-from cachetools import LRUCache
-
 from proxy.core import introspection
 from proxy.core.errors import Unauthenticated, Unavailable
 from proxy.core.identity import Identity, SignedClaims, ToldClaims, check_token, identify
@@ -23,6 +21,7 @@ from proxy.edge.jwks import jws
 from proxy.edge.jwks.freshness import FreshKeys
 from proxy.edge.jwks.issuers import Issuers
 from proxy.edge.jwks.keys import KeySet
+from proxy.memory import Memory
 from proxy.ports import Caller, Clock, Introspector
 
 CACHE_SIZE = 80 * 1024 * 1024
@@ -82,7 +81,7 @@ class TokenVerifier:
         self._clock = clock
         self._issuers = issuers
         self._introspectors = introspectors
-        self._cache: LRUCache[str, _Verified] = LRUCache(CACHE_SIZE, getsizeof=_weight)
+        self._cache: Memory[str, _Verified] = Memory(CACHE_SIZE, clock, _weight)
         lifetimes = {each.config.name: each.config.rules.max_lifetime for each in issuers}
         self._revocations = Revocations(lifetimes)
         self._subscribers: list[Callable[[], None]] = []
@@ -131,7 +130,7 @@ class TokenVerifier:
         identity, result = await self._recall(digest, text, recheck=recheck), "remembered"
         if identity is None:
             verified = await self._verify(text, recheck=recheck)
-            self._cache[digest] = verified
+            self._cache.put(digest, verified, verified.identity.expires)
             identity, result = verified.identity, "accepted"
         # INVARIANT: last, so that what was ended while we waited is refused, too.
         if (reason := self._revocations.reason(identity)) is not None:
@@ -139,15 +138,14 @@ class TokenVerifier:
         return identity, result
 
     async def _recall(self, digest: str, text: str, *, recheck: bool) -> Identity | None:
-        try:
-            entry = self._cache[digest]
-        except KeyError:
+        entry = self._cache.get(digest)
+        if entry is None:
             return None
         expired = entry.identity.expires <= self._clock()
         if not expired and await self._still_holds(entry, text, recheck=recheck):
             return entry.identity
         # Expired, or its key may be gone: whatever it still is worth, it is verified anew.
-        self._cache.pop(digest, None)
+        self._cache.forget(digest)
         return None
 
     async def _still_holds(self, entry: _Verified, text: str, *, recheck: bool) -> bool:

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from cachetools import LRUCache
-
 from proxy.core.identity import Identity
 from proxy.core.policy import RuleSet
 from proxy.edge.policyfiles import reading
 from proxy.edge.policyfiles.reading import Fingerprint, PolicyError, PolicyFile
+from proxy.memory import Memory
 from proxy.ports import Caller, Clock
 
 _log = logging.getLogger(__name__)
@@ -59,7 +58,7 @@ class PolicyFiles:
         self._interval = interval
         self._clock = clock
         self._subscribers: list[Callable[[], None]] = []
-        self._cache: LRUCache[tuple[str, str, str], _Known] = LRUCache(_CACHED)
+        self._cache: Memory[tuple[str, str, str], _Known] = Memory(_CACHED, clock, lambda _: 1)
         contents = reading.read(self._paths)
         self._policies = reading.compiled(contents)
         self._status = Status(contents.files, len(self._policies), clock())
@@ -76,11 +75,12 @@ class PolicyFiles:
         """The rules that concern a caller, as of now."""
         identity = caller.identity
         key = (identity.issuer, identity.subject, identity.token_id)
-        known, rules = self._cache.get(key, (None, None))
+        known = self._cache.get(key)
         # A token's id is its issuer's word; what it grants follows from all the token says.
-        if rules is None or (known is not identity and known != identity):
-            rules = self._policies.rules_for(identity)
-            self._cache[key] = (identity, rules)
+        if known is not None and (known[0] is identity or known[0] == identity):
+            return known[1]
+        rules = self._policies.rules_for(identity)
+        self._cache.put(key, (identity, rules), identity.expires)
         return rules
 
     def subscribe(self, changed: Callable[[], None]) -> None:

@@ -297,8 +297,8 @@ async def test_no_token_is_kept_and_the_memory_is_bounded(issuer: Issuer) -> Non
         token = issuer.token(groups=["g" * 500] * 15)
         await who(tokens, token)
         cache = tokens._cache
-        assert token not in repr(list(cache.items()))
-        assert len(token) < cache.currsize < cache.maxsize == verifier.CACHE_SIZE
+        assert token not in repr(list(cache._kept.items()))
+        assert len(token) < cache.weight < cache.room == verifier.CACHE_SIZE
 
 
 async def test_who_is_subscribed_is_told_of_a_key_that_is_gone(issuer: Issuer) -> None:

@@ -217,4 +217,4 @@ async def test_what_is_remembered_weighs_as_much_as_was_said(issuer: Issuer) -> 
     async with deciding(issuer, "both") as scene:
         scene.oracle.says = Told({"active": True, **issuer.claims()}, 60_000)
         await scene.who(issuer.token())
-        assert scene.tokens._cache.currsize > 60_000
+        assert scene.tokens._cache.weight > 60_000
