@@ -5,7 +5,7 @@ import json
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,10 @@ def named(name: str, kind: str = "ADDED") -> Callable[[Event], bool]:
 def is_end_of_initial_events(event: Event) -> bool:
     annotations = event["object"]["metadata"].get("annotations", {})
     return (event["type"], annotations.get(INITIAL_EVENTS_END)) == ("BOOKMARK", "true")
+
+
+def is_change(event: Event) -> bool:
+    return bool(event["type"] != "BOOKMARK")
 
 
 def claim(name: str) -> Event:
@@ -373,6 +377,24 @@ async def test_a_watch_whose_apiserver_goes_away_does_not_look_ended(
     world.run(scene.relay.start())
     async with watching(scene.proxy, CLAIMS, blue) as watch:
         await watch.until(is_end_of_initial_events)
+
+
+async def test_each_of_many_watchers_gets_every_event_in_order(world: World, blue: str) -> None:
+    lives = [(kind, f"many-{number}") for number in range(5) for kind in ("ADDED", "DELETED")]
+    async with AsyncExitStack() as stack:
+        watches = [
+            await stack.enter_async_context(watching(world.proxy, SECRETS, blue)) for _ in range(12)
+        ]
+        for watch in watches:
+            await watch.until(is_end_of_initial_events)
+        for kind, name in lives:
+            if kind == "ADDED":
+                assert world.ask("POST", SECRETS, token=blue, body=secret(name)).code == 201
+            else:
+                assert world.ask("DELETE", f"{SECRETS}/{name}", token=blue).code == 200
+        for watch in watches:
+            seen = [await watch.until(is_change) for _ in lives]
+            assert [(e["type"], e["object"]["metadata"]["name"]) for e in seen] == lives
 
 
 async def test_a_watcher_that_does_not_read_harms_nobody_else(
