@@ -5,11 +5,12 @@ message and client-go branches on reason and code.
 """
 
 import json
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
-from proxy.core.attributes import ResourceRequest
+from proxy.core.attributes import RequestInfo, ResourceRequest
 from proxy.core.entitlement import Deny
 from proxy.core.errors import (
     AlreadyExists,
@@ -22,6 +23,8 @@ from proxy.core.errors import (
 )
 from proxy.core.wire import Headers, Reply
 
+_REMEMBERED: Final = 256
+_SHORT: Final = 2048
 _HEADERS: Final[Headers] = (
     ("Content-Type", "application/json"),
     ("Cache-Control", "no-cache, private"),
@@ -80,21 +83,36 @@ def forbidden(target: Target, because: str, *causes: Cause) -> Forbidden:
     return Forbidden(message, target=target, causes=causes)
 
 
-def denied(deny: Deny) -> Forbidden:
+def _denied(display: str, request: RequestInfo, reason: str) -> Forbidden:
     """A decision to refuse, in the words that RBAC refuses with."""
-    request = deny.request
     if not isinstance(request, ResourceRequest):
-        return Forbidden(f"forbidden: {deny.reason}")
+        return Forbidden(f"forbidden: {reason}")
     resource = request.resource
     plural = f"{resource.plural}/{request.subresource}" if request.subresource else resource.plural
     where = f'in the namespace "{request.namespace}"' if request.namespace else "at cluster scope"
     return forbidden(
         Target(resource.group, resource.plural, request.name or ""),
-        f'User "{deny.identity.display}" cannot {request.verb} resource "{plural}" '
-        f'in API group "{resource.group}" {where}: {deny.reason}',
+        f'User "{display}" cannot {request.verb} resource "{plural}" '
+        f'in API group "{resource.group}" {where}: {reason}',
     )
 
 
+def denial(deny: Deny) -> tuple[str, Reply]:
+    """What a decision to refuse says, and the answer that says it.
+
+    Who is refused asks again, and again, so the last are remembered.
+    """
+    request, display = deny.request, deny.identity.display
+    short = not request.parameters and len(display) + len(deny.reason) <= _SHORT
+    return (_denial_remembered if short else _denial)(display, request, deny.reason)
+
+
+def _denial(display: str, request: RequestInfo, reason: str) -> tuple[str, Reply]:
+    refused = _denied(display, request, reason)
+    return refused.message, reply(refused)
+
+
+_denial_remembered: Final = lru_cache(_REMEMBERED)(_denial)
 _ENCODER: Final = msgspec.json.Encoder()
 
 

@@ -157,7 +157,7 @@ class Pipeline:
         rules = await self._entitlements.rules(caller)
         decision = trail.decision = entitlement.authorize(identity, request, rules)
         if isinstance(decision, Deny):
-            await self._refuse(status.denied(decision), trail, client)
+            await self._deny(decision, trail, client)
             return
         self._watches.check_opening(request)
         watches = is_watch(request)
@@ -172,11 +172,16 @@ class Pipeline:
                 rules = await self._entitlements.rules(caller, recheck=True)
                 decision = trail.decision = entitlement.authorize(caller.identity, request, rules)
                 if isinstance(decision, Deny):
-                    await self._refuse(status.denied(decision), trail, client)
+                    await self._deny(decision, trail, client)
                     return
             call = self._in_json(Call(decision, trail.raw, trail.audit_id, body))
             outcome = await self._outcome(call, request, rules)
             await self._give(outcome, _Whose(caller, decision, trail), client)
+
+    async def _deny(self, deny: Deny, trail: Trail, client: Client) -> None:
+        trail.message, reply = status.denial(deny)
+        trail.code = reply.code
+        await client.send(_signed(reply, reply.headers, trail))
 
     def _in_json(self, call: Call) -> Call:
         """YAML ends here, so that behind the border it is JSON that is judged and sent."""

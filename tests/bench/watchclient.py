@@ -62,6 +62,9 @@ class Watch(asyncio.Protocol):
             data = self._begin(data)
         for line in self._lines.feed(data):
             self._received(line, now)
+        if self._lines.ended:
+            # The watch has; its connection could be used for another.
+            self.leave()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed.set()

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from proxy.core import errors, status
 from proxy.core.entitlement import Deny, authorize
-from proxy.core.errors import Cause, Forbidden, Refused, Target
+from proxy.core.errors import Cause, Refused, Target
 from proxy.core.policy import RuleSet
+from proxy.core.wire import Reply
 from tests.core.asking import CLAIMS, SECRET_PATH, parse
 from tests.identities import make_identity
 
@@ -24,10 +25,10 @@ def every_refusal() -> list[type[Refused]]:
     ]
 
 
-def denied(method: str, target: str) -> Forbidden:
-    decision = authorize(make_identity(), parse(method, target), RuleSet())
+def denied(method: str, target: str, who: str = "alice") -> tuple[str, Reply]:
+    decision = authorize(make_identity(username=who), parse(method, target), RuleSet())
     assert isinstance(decision, Deny)
-    return status.denied(decision)
+    return status.denial(decision)
 
 
 @pytest.mark.parametrize("kind", every_refusal())
@@ -139,11 +140,28 @@ def test_what_the_apiserver_says_too_is_said_in_its_words(
     ],
 )
 def test_a_denial_is_said_in_the_words_of_rbac(method: str, target: str, message: str) -> None:
-    refused = denied(method, target)
-    assert refused.message.startswith(message)
-    assert refused.message.endswith("no namespace is granted to you")
+    said, reply = denied(method, target)
+    assert said.startswith(message)
+    assert said.endswith("no namespace is granted to you")
+    assert (reply.code, json.loads(reply.body)["message"]) == (403, said)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "who"),
+    [
+        ("GET", f"{CLAIMS}/c1", "bob"),
+        ("PUT", f"{CLAIMS}/c1", "alice"),
+        ("GET", f"{CLAIMS}/c1x", "alice"),
+        ("GET", SECRET_PATH, "alice"),
+    ],
+    ids=["of somebody else", "of something else", "of another", "of another kind"],
+)
+def test_a_denial_is_never_taken_for_another(method: str, target: str, who: str) -> None:
+    known = denied("GET", f"{CLAIMS}/c1")
+    assert denied("GET", f"{CLAIMS}/c1") == known
+    assert denied(method, target, who) != known
 
 
 def test_a_denial_of_what_is_no_resource_says_why() -> None:
     deny = Deny(make_identity(), parse("GET", "/version"), "because")
-    assert status.denied(deny).message == "forbidden: because"
+    assert status.denial(deny)[0] == "forbidden: because"
