@@ -131,8 +131,7 @@ def _details(refused: Refused) -> dict[str, Any]:
             details["name"] = target.name
         if target.group:
             details["group"] = target.group
-        if target.kind:
-            details["kind"] = target.kind
+        details["kind"] = target.kind
     if refused.causes:
         details["causes"] = [
             {"reason": cause.reason, "message": cause.message, "field": cause.field}

@@ -73,6 +73,15 @@ def test_an_event_has_the_shape_of_the_apiservers_own() -> None:
     }
 
 
+def test_a_list_of_all_namespaces_is_about_none() -> None:
+    event = audit.event(understood("GET", "/apis/metal3.io/v1alpha1/hostclaims"), 2)
+    assert event["objectRef"] == {
+        "resource": "hostclaims",
+        "apiGroup": "metal3.io",
+        "apiVersion": "v1alpha1",
+    }
+
+
 def test_an_object_is_named_with_group_and_subresource() -> None:
     assert audit.event(understood("GET", f"{CLAIMS}/a/status"), 2)["objectRef"] == {
         "resource": "hostclaims",

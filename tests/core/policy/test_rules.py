@@ -139,3 +139,16 @@ def test_bounds_of_wider_patterns_count_too() -> None:
 
 def test_the_size_of_a_set_is_that_of_all_that_was_given() -> None:
     assert (RuleSet().size(), RuleSet([rule(), rule()]).size()) == (0, 2)
+
+
+def test_what_is_found_in_rules_is_kept_and_no_more_than_a_few() -> None:
+    rules, sought = RuleSet([rule("blue")]), []
+
+    def find(_: RuleSet, asked: tuple[str, Verb, str]) -> str:
+        sought.append(asked)
+        return asked[2]
+
+    names = ["blue", "blue", *(f"red-{number}" for number in range(40)), "blue"]
+    assert [rules.found((CLAIMS, Verb.GET, name), find) for name in names] == names
+    assert len(sought) == len(names) - 1
+    assert len(rules._found) < 40
