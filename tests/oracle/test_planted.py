@@ -56,16 +56,17 @@ BUGS = {
     "a denial does not win": Bug(
         "entitlement.py",
         "if denial := rules.matching(Effect.DENY, *asked):",
-        "if (denial := rules.matching(Effect.DENY, *asked)) and not request.name:",
+        "if (denial := rules.matching(Effect.DENY, *asked)) and asked[1] in "
+        "{Verb.LIST, Verb.WATCH, Verb.CREATE, Verb.DELETECOLLECTION}:",
         asked=r"/(one|two)\b",
         rules=UNHEARD,
         proxy=ANSWERS,
     ),
     "a grant for a prefix covers what only begins like it": Bug(
         "policy/rules.py",
-        "for pattern in covering(namespace):",
+        "for pattern in covering(namespace)\n            for rule",
         'for pattern in [*covering(namespace), f"{namespace[:4]}-*"][: None if effect is '
-        "Effect.ALLOW else -1]:",
+        "Effect.ALLOW else -1]\n            for rule",
         asked=r"\b(blue|blueberry)\b",
         rules=rf"({UNHEARD}|{FORBIDDEN}|Pass\(code=201, shown=False|{WATCHED})",
         proxy=rf"({ANSWERS}|watched)",
