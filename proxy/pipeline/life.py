@@ -33,7 +33,7 @@ from proxy.core.attributes import (
 )
 from proxy.core.audit import Trail
 from proxy.core.conversation import Conversation, Forward, Merge, Outcome
-from proxy.core.entitlement import Allow, Deny
+from proxy.core.entitlement import Allow, Decision, Deny
 from proxy.core.errors import InternalError, Refused, Unavailable
 from proxy.core.narrowing import Call
 from proxy.core.policy import RuleSet
@@ -154,8 +154,7 @@ class Pipeline:
         caller = await self._authenticator.authenticate(trail.raw)
         identity = trail.identity = caller.identity
         request = trail.request = attributes.parse(trail.raw)
-        rules = await self._entitlements.rules(caller)
-        decision = trail.decision = entitlement.authorize(identity, request, rules)
+        rules, decision = await self._decide(caller, request, trail)
         if isinstance(decision, Deny):
             await self._deny(decision, trail, client)
             return
@@ -169,14 +168,20 @@ class Pipeline:
                 # What was taken away meanwhile must not be kept by a body that comes slowly.
                 trail.decision = None
                 caller = await self._authenticator.recheck(caller)
-                rules = await self._entitlements.rules(caller, recheck=True)
-                decision = trail.decision = entitlement.authorize(caller.identity, request, rules)
+                rules, decision = await self._decide(caller, request, trail, recheck=True)
                 if isinstance(decision, Deny):
                     await self._deny(decision, trail, client)
                     return
             call = self._in_json(Call(decision, trail.raw, trail.audit_id, body))
             outcome = await self._outcome(call, request, rules)
             await self._give(outcome, _Whose(caller, decision, trail), client)
+
+    async def _decide(
+        self, caller: Caller, request: RequestInfo, trail: Trail, *, recheck: bool = False
+    ) -> tuple[RuleSet, Decision]:
+        rules = await self._entitlements.rules(caller, recheck=recheck)
+        trail.decision = entitlement.authorize(caller.identity, request, rules)
+        return rules, trail.decision
 
     async def _deny(self, deny: Deny, trail: Trail, client: Client) -> None:
         trail.message, reply = status.denial(deny)
@@ -328,6 +333,7 @@ class Pipeline:
             try:
                 events.append(audit.event(trail, now))
             except Exception:
+                # A fault of ours, and of this record alone: it must not keep back the others.
                 log.exception("request %s cannot be written down", trail.audit_id)
                 works = False
         try:

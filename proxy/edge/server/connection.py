@@ -7,7 +7,7 @@ HTTP ends as a `Status` too, without an echo of what was sent.
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from proxy.core.errors import BadRequest, HeadersTooLarge, Refused
 from proxy.core.wire import RawRequest
@@ -133,10 +133,11 @@ class Connection(asyncio.Protocol):
         """As `Wire` says."""
         return self._house.bounds.body
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # of a stream
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take one more connection, or end one for it."""
         house, bounds = self._house, self._house.bounds
-        self._transport = transport
+        # Some are such by their methods alone.
+        self._transport = transport = cast("asyncio.Transport", transport)
         transport.set_write_buffer_limits(high=_UNTAKEN)
         self._peer = transport.get_extra_info("peername")[0]
         house.connections[self] = None
