@@ -13,11 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
 from proxy.background import Background
-from proxy.core.identity import IssuerRules, Naming, OidcNaming, ServiceAccountNaming
-from proxy.core.policy import ClaimGrants
 from proxy.edge.auditlog import JsonLines
 from proxy.edge.certificate import Certificate
 from proxy.edge.iam import Ages, Answers, Introspected, Introspection
@@ -197,8 +195,7 @@ class App:
             return self._policies
         files = () if self._policies is None else (Source(self._policies),)
         asked = (Source(one, frozenset({one.issuer})) for one in self._permissions)
-        claims = ClaimGrants(claim.compiled() for claim in settings.claims)
-        return CombinedEntitlements(settings.combine, (*files, *asked), claims)
+        return CombinedEntitlements(settings.combination(), (*files, *asked))
 
     def _checks(self) -> dict[str, Check]:
         """What must hold before tenants are sent here; each says what is wrong, or nothing."""
@@ -342,16 +339,8 @@ def needing(fields: str) -> Iterator[None]:
 
 
 def _issuer(settings: IssuerSettings) -> IssuerConfig:
-    rules = IssuerRules(
-        name=settings.name,
-        url=settings.url,
-        audiences=settings.audiences,
-        naming=_naming(settings),
-        required_claims=settings.required_claims,
-        max_lifetime=settings.max_token_lifetime_seconds,
-    )
     return IssuerConfig(
-        rules=rules,
+        rules=settings.rules(),
         algorithms=settings.algorithms,
         discovery_url=settings.discovery_url,
         jwks_url=settings.jwks_url,
@@ -446,21 +435,6 @@ def _permissions(settings: Settings) -> "tuple[Permissions, ...]":
         return Permissions(issuer.name, realm, _ages(asked))
 
     return tuple(made(asked) for asked in settings.entitlements.permissions)
-
-
-def _naming(settings: IssuerSettings) -> Naming:
-    match settings.kind:
-        case "oidc":
-            return OidcNaming(
-                username_claim=settings.claims.username,
-                groups_claim=settings.claims.groups,
-                client_claim=settings.claims.client,
-                authorized_parties=settings.authorized_parties,
-            )
-        case "kubernetes":
-            return ServiceAccountNaming()
-        case _:
-            assert_never(settings.kind)
 
 
 def _plain(check: Callable[[], str]) -> Check:

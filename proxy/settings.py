@@ -8,7 +8,7 @@ an error, since a misspelt restriction restricts nothing.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, assert_never
 
 import yaml
 from pydantic import (
@@ -25,7 +25,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from proxy.core.policy import ClaimGrant, Combine, values
+from proxy.core.identity import IssuerRules, Naming, OidcNaming, ServiceAccountNaming
+from proxy.core.policy import ClaimGrant, ClaimGrants, Combination, Combine, values
 
 API_VERSION = "hostclaim-proxy.metal3.io/v1alpha1"
 KIND = "ProxyConfiguration"
@@ -241,6 +242,31 @@ class IssuerSettings(_Section):
             raise ValueError("stands for discoveryUrl and jwksUrl: leave those out, or this")
         return value
 
+    def rules(self) -> IssuerRules:
+        """What whoever verifies tokens knows it by."""
+        return IssuerRules(
+            name=self.name,
+            url=self.url,
+            audiences=self.audiences,
+            naming=self._naming(),
+            required_claims=self.required_claims,
+            max_lifetime=self.max_token_lifetime_seconds,
+        )
+
+    def _naming(self) -> Naming:
+        match self.kind:
+            case "oidc":
+                return OidcNaming(
+                    username_claim=self.claims.username,
+                    groups_claim=self.claims.groups,
+                    client_claim=self.claims.client,
+                    authorized_parties=self.authorized_parties,
+                )
+            case "kubernetes":
+                return ServiceAccountNaming()
+            case _:
+                assert_never(self.kind)
+
 
 class PolicySettings(_Section):
     """The policy files: each path is a file or a folder of them."""
@@ -302,6 +328,10 @@ class EntitlementSettings(_Section):
         if self.combine is Combine.ALL and not self.claims and not self.permissions:
             raise ValueError("`combine: all` needs `claims` or `permissions`")
         return self
+
+    def combination(self) -> Combination:
+        """What whoever combines sources knows it by."""
+        return Combination(self.combine, ClaimGrants(claim.compiled() for claim in self.claims))
 
 
 class AuditSettings(_Section):

@@ -142,7 +142,7 @@ def callers_of(name: str) -> set[str]:
     ("name", "rooms"),
     [
         ("SignedClaims", {"edge/jwks/jws.py"}),
-        ("ToldClaims", {"core/introspection.py"}),
+        ("ToldClaims", {"core/introspection.py", "core/supposed.py"}),
         ("SignedNotice", {"edge/jwks/jws.py"}),
         ("Identity", {"core/identity.py"}),
         ("Allow", {"core/entitlement.py"}),
@@ -178,12 +178,13 @@ CONTRACTS = [
     contract["name"]
     for contract in tomllib.loads(PYPROJECT.read_text())["tool"]["importlinter"]["contracts"]
 ]
-LAYERS, EDGES, PURE, PIPELINE, DEMO, REFRESHER, DECIDING = (
+LAYERS, EDGES, PURE, PIPELINE, DEMO, SUPPOSED, REFRESHER, DECIDING = (
     "Imports go down only: __main__, cli, serving, app, pipeline and edge, ports, core",
     "Edge modules are ignorant of each other",
     "The core and the framing of HTTP are pure: no I/O, no asyncio, no logging, no clock",
     "The pipeline does no I/O of its own",
     "What serves tenants never imports the demo",
+    "Who is only supposed is never served",
     "What keeps tokens fresh is no part of what serves tenants",
     "What the refresher decides, it decides without I/O and without a clock",
 )
@@ -215,6 +216,8 @@ VIOLATIONS = [
     (DEMO, "execplugin/call.py", "proxy.demo"),
     (DEMO, "settings.py", "proxy.demo.access"),
     (DEMO, "refresher/service.py", "proxy.demo"),
+    (SUPPOSED, "app.py", "proxy.core.supposed"),
+    (SUPPOSED, "core/review.py", "proxy.core.supposed"),
     (REFRESHER, "refresher/keeping.py", "proxy.pipeline"),
     (REFRESHER, "refresher/cluster.py", "proxy.edge.upstream"),
     (DECIDING, "refresher/lease.py", "time"),

@@ -3,31 +3,16 @@
 Exit codes: 0 for done, 1 for a failure, 2 for wrong usage or configuration.
 """
 
-from importlib import import_module
-
 import click
 
 from proxy import __version__
-
-_COMMANDS = ("demo", "kubeconfig", "rbac", "refresh", "serve", "tenant", "token")
-"""Each is a module here, and a command of its name in it."""
-
-
-class _Commands(click.Group):
-    """Imports a command when it is called: one that answers at once does not load the server."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        if cmd_name not in _COMMANDS:
-            return None
-        command: click.Command = getattr(import_module(f"proxy.cli.{cmd_name}"), cmd_name)
-        return command
+from proxy.cli.lazy import Commands
 
 
 @click.group(
-    cls=_Commands,
+    cls=Commands,
+    package=__name__,
+    names=("demo", "kubeconfig", "policy", "rbac", "refresh", "serve", "tenant", "token"),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="hostclaim-proxy")
@@ -37,6 +22,7 @@ def main() -> None:
     \b
     See it work on this machine:    hostclaim-proxy demo --dir demo
     Run it for your tenants:        hostclaim-proxy serve --config proxy.yaml
+    Check, test, explain policies:  hostclaim-proxy policy --help
     Print the rights it needs:      hostclaim-proxy rbac --policies policies
     Make a tenant's way in:         hostclaim-proxy kubeconfig --server https://...
     Prove that it works:            hostclaim-proxy kubeconfig check FILE

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from proxy.core.identity import Identity
-from proxy.core.policy import ClaimGrants, Combine, RuleSet, combined
+from proxy.core.policy import Combination, RuleSet
 from proxy.memory import Memory
 from proxy.ports import Caller, Clock, Entitlements
 
@@ -61,16 +61,14 @@ class CombinedEntitlements:
 
     def __init__(
         self,
-        how: Combine,
+        combination: Combination,
         sources: Iterable[Source],
-        claims: ClaimGrants,
         *,
         room: int = ROOM,
         clock: Clock = time.time,
     ) -> None:
-        self._how = how
+        self._combination = combination
         self._sources = tuple(sources)
-        self._claims = claims
         self._cache: Memory[tuple[str, str, str], _Known] = Memory(room, clock, _weight)
 
     async def rules(self, caller: Caller, *, recheck: bool = False) -> RuleSet:
@@ -86,7 +84,7 @@ class CombinedEntitlements:
         key = (identity.issuer, identity.subject, identity.token_id)
         known = self._cache.get(key)
         if known is None or not known.holds(identity, parts):
-            known = _Known(identity, parts, self._combine(identity, parts))
+            known = _Known(identity, parts, self._combination.rules(identity, parts))
             self._cache.put(key, known, identity.expires)
         return known.rules
 
@@ -94,8 +92,3 @@ class CombinedEntitlements:
         """Have `changed` called each time one of the sources may say something else."""
         for source in self._sources:
             source.entitlements.subscribe(changed)
-
-    def _combine(self, identity: Identity, parts: tuple[RuleSet, ...]) -> RuleSet:
-        if self._claims.concern(identity.issuer):
-            parts = (*parts, RuleSet(self._claims.rules_for(identity)))
-        return combined(self._how, parts)

@@ -12,7 +12,7 @@ asking costs the same however many rules concern somebody else, and cannot fail.
 """
 
 from proxy.core.policy.claimed import ClaimGrant, ClaimGrants
-from proxy.core.policy.combining import Combine, combined
+from proxy.core.policy.combining import Combination, Combine, combined
 from proxy.core.policy.located import Document, Path, Position, Problem, dotted, shown
 from proxy.core.policy.model import API_VERSION, schema
 from proxy.core.policy.origins import AnyOrigin, Origin
@@ -26,6 +26,7 @@ __all__ = [
     "AnyOrigin",
     "ClaimGrant",
     "ClaimGrants",
+    "Combination",
     "Combine",
     "Document",
     "Effect",

@@ -4,12 +4,15 @@ Either way a denial wins, whichever source it is from.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import reduce
 from itertools import chain, product
 from typing import assert_never
 
 from proxy.core.bounds import UNBOUNDED, Bounds
+from proxy.core.identity import Identity
+from proxy.core.policy.claimed import ClaimGrants
 from proxy.core.policy.origins import JointOrigin
 from proxy.core.policy.rules import Effect, Rule, RuleSet, covering
 
@@ -19,6 +22,20 @@ class Combine(StrEnum):
 
     ANY = "any"
     ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """How what several sources say of somebody is put together with the claims of the token."""
+
+    how: Combine = Combine.ANY
+    claims: ClaimGrants = field(default_factory=ClaimGrants)
+
+    def rules(self, identity: Identity, parts: tuple[RuleSet, ...]) -> RuleSet:
+        """What holds for an identity; the parts are those of sources that concern its issuer."""
+        if self.claims.concern(identity.issuer):
+            parts = (*parts, RuleSet(self.claims.rules_for(identity)))
+        return combined(self.how, parts)
 
 
 def combined(how: Combine, parts: Sequence[RuleSet]) -> RuleSet:

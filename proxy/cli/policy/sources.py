@@ -1,0 +1,89 @@
+"""What entitles people: policy files by themselves, or all that a configuration names."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from proxy import settings
+from proxy.core.identity import Identity, IssuerRules
+from proxy.core.policy import Combination, PolicySet, RuleSet
+from proxy.edge.policyfiles import PolicyError, load
+from proxy.settings import Settings, SettingsError
+
+WRONG_CONFIGURATION: Final = 2
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What entitles people, as `serve` would have it.
+
+    `issuers` are known with a configuration alone. Callers of `asked` are entitled by
+    what the IAM permits them, too, which nobody but they can ask.
+    """
+
+    policies: PolicySet
+    combination: Combination = field(default_factory=Combination)
+    issuers: Mapping[str, IssuerRules] = field(default_factory=dict)
+    asked: frozenset[str] = frozenset()
+
+    def rules_for(self, identity: Identity) -> RuleSet:
+        """The rules that concern an identity, but for what the IAM permits it."""
+        return self.combination.rules(identity, (self.policies.rules_for(identity),))
+
+
+def options(command: _Command) -> _Command:
+    """The options that say where policies are; `given` reads them."""
+    for option in (
+        click.option(
+            "--config",
+            metavar="FILE",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="The proxy's configuration: its policies, its issuers, and what its IAM grants.",
+        ),
+        click.option(
+            "--policies",
+            "paths",
+            multiple=True,
+            metavar="PATH",
+            type=click.Path(path_type=Path),
+            help="A policy file, or a folder of them, instead of the configuration's."
+            " Can be given more than once.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def given(paths: tuple[Path, ...], config: Path | None) -> Sources:
+    """Read what the options name; ends with 2 if it cannot be used.
+
+    Raises:
+        click.UsageError: they name nothing.
+    """
+    if config is None and not paths:
+        raise click.UsageError("give --policies or --config")
+    try:
+        read = None if config is None else settings.load(config)
+        return _made(paths, read)
+    except (PolicyError, SettingsError) as exc:
+        click.echo(f"hostclaim-proxy: {exc}", err=True)
+        raise SystemExit(WRONG_CONFIGURATION) from exc
+
+
+def _made(paths: tuple[Path, ...], read: Settings | None) -> Sources:
+    if read is None:
+        return Sources(load(paths))
+    if not paths and read.policies is not None:
+        paths = read.policies.paths
+    entitlements = read.entitlements
+    return Sources(
+        load(paths) if paths else PolicySet(),
+        entitlements.combination(),
+        {issuer.name: issuer.rules() for issuer in read.issuers},
+        frozenset(asked.issuer for asked in entitlements.permissions),
+    )
