@@ -14,7 +14,6 @@ from proxy.http1.head import (
     find_end,
     find_response_end,
     is_last,
-    parse_request,
     parse_response,
     render,
 )
@@ -35,7 +34,6 @@ __all__ = [
     "of_request",
     "of_response",
     "opened",
-    "parse_request",
     "parse_response",
     "render",
 ]

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from proxy.core.wire import Headers
 from proxy.http1.errors import MalformedError
+from proxy.http1.head import TOKEN
 
 
 class Framing(Enum):
@@ -51,7 +52,7 @@ class Body(Protocol):
 _LENGTH = re.compile(r"[0-9]{1,18}")
 # The size in hexadecimal, and extensions that nobody reads (RFC 9112, 7.1.1).
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?")
-_TRAILER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t\x20-\x7e\x80-\xff]*")
+_TRAILER = re.compile(rb"(%b):[\t\x20-\x7e\x80-\xff]*" % TOKEN.pattern.encode())
 _LONGEST_LINE: Final = 4 * 1024
 _LONGEST_TRAILER: Final = 16 * 1024
 _CODED: Final = "transfer-encoding"

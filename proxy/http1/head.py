@@ -30,18 +30,19 @@ class ResponseHead:
     headers: Headers
 
 
-# RFC 9110, 5.6.2.
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_REQUEST_LINE = re.compile(rf"({_TOKEN.pattern}) ([\x21-\x7e]+) HTTP/1\.1")
+TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""RFC 9110, 5.6.2."""
+
+_REQUEST_LINE = re.compile(rf"({TOKEN.pattern}) ([\x21-\x7e]+) HTTP/1\.1")
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
 # A line that is none leaves its CRLF over; blanks around the value are not of it (RFC 9112, 5.1).
-_FIELD = re.compile(rf"\r\n({_TOKEN.pattern}):[ \t]*([^\r]*[^\r \t]|)[ \t]*")
+_FIELD = re.compile(rf"\r\n({TOKEN.pattern}):[ \t]*([^\r]*[^\r \t]|)[ \t]*")
 # All but the tab: what is allowed in no value (RFC 9110, 5.5), and ends lines.
 _CONTROLS: Final = bytes({*range(0x20), 0x7F} - {ord("\t")})
 
 _USUAL: Final = Limits()
 _VERSION: Final = b"HTTP/1.1 "
-_BEGINNING = re.compile(_TOKEN.pattern.removesuffix("+").encode())
+_BEGINNING = re.compile(TOKEN.pattern.removesuffix("+").encode())
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _SHORT: Final = 4 * 1024
 
@@ -89,7 +90,13 @@ class RequestReader:
         self._fields = Fields()
 
     def read(self, head: bytes, peer: str) -> RawRequest:
-        """As `parse_request`."""
+        """Read a head, up to and with its last field's CRLF.
+
+        Each character of what comes out is a byte of the wire: nothing is decoded or merged.
+
+        Raises:
+            MalformedError: it is not in the grammar.
+        """
         end = head.find(b"\r\n")
         block = head[end:]
         if block != self._block:
@@ -98,17 +105,6 @@ class RequestReader:
                 return _request(head[:end], fields, peer)
             self._block, self._fields = block, fields
         return _request(head[:end], self._fields, peer)
-
-
-def parse_request(head: bytes, peer: str = "", limits: Limits = _USUAL) -> RawRequest:
-    """Read the head of a request of `peer`, up to and with its last field's CRLF.
-
-    Each character of what comes out is a byte of the wire: nothing is decoded or merged.
-
-    Raises:
-        MalformedError: it is not in the grammar.
-    """
-    return RequestReader(limits).read(head, peer)
 
 
 def parse_response(head: bytes, limits: Limits = _USUAL) -> ResponseHead:

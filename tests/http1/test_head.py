@@ -16,7 +16,6 @@ from proxy.http1 import (
     find_end,
     find_response_end,
     of_request,
-    parse_request,
     parse_response,
     render,
 )
@@ -33,7 +32,7 @@ FIELDS = st.lists(st.tuples(TOKENS.filter(lambda name: name.lower() != "host"), 
 def said(received: bytes, limits: Limits = Limits()) -> RawRequest:  # noqa: B008 - a constant
     end = find_end(received, limits)
     assert end >= 0
-    return parse_request(received[:end])
+    return RequestReader().read(received[:end], "")
 
 
 def test_a_request_is_what_its_bytes_say() -> None:

@@ -4,7 +4,7 @@ import h11
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.http1 import Limits, MalformedError, find_end, of_request, opened, parse_request
+from proxy.http1 import Limits, MalformedError, RequestReader, find_end, of_request, opened
 
 PIECES = st.sampled_from(
     [
@@ -44,7 +44,7 @@ def test_what_is_taken_is_read_alike(method: str, target: str, version: str, lin
     received = text.encode("latin-1") + BODY
     try:
         end = find_end(received, Limits())
-        head = parse_request(received[:end])
+        head = RequestReader().read(received[:end], "")
         body = opened(of_request(head.fields.pairs))
         data, _ = body.feed(received[end + 2 :])
     except MalformedError:
