@@ -73,9 +73,14 @@ class Subject(Model):
     def compiled(self) -> subjects.Subject:
         """What the index knows it by."""
         [name] = self.model_fields_set - {"issuer"}
-        kind = SubjectKind(to_camel(name))
+        kind = _KINDS[name]
         value = "" if kind is SubjectKind.EVERYONE else getattr(self, name)
         return subjects.Subject(self.issuer, kind, value)
+
+
+_KINDS: Final = {
+    name: SubjectKind(to_camel(name)) for name in Subject.model_fields if name != "issuer"
+}
 
 
 _ROLE_ALONE: Final[JsonDict] = {
@@ -156,6 +161,9 @@ class ClaimBounds(Model):
         )
 
 
+_UNBOUNDED: Final = ClaimBounds()
+
+
 class Grant(Statement):
     """What the subjects may do, and in which namespaces."""
 
@@ -172,7 +180,8 @@ class Grant(Statement):
 
     namespaces_from_claim: values.Text = ""
     """A claim of the token that lists names of namespaces; `namespaces` bound it."""
-    bounds: ClaimBounds = ClaimBounds()
+    # Of a default that is written as such, pydantic makes a copy for each grant.
+    bounds: ClaimBounds = Field(default_factory=lambda: _UNBOUNDED)
     """How far the HostClaims may go. Of several grants, the widest counts."""
 
     @classmethod

@@ -41,7 +41,8 @@ def _compile(document: Document, policy: AccessPolicy) -> Iterator[Entry]:
     subjects = tuple(subject.compiled() for subject in policy.spec.subjects)
     for number, grant in enumerate(policy.spec.allow):
         rule = _rule(document, policy.metadata.name, Effect.ALLOW, number, grant)
-        rule = replace(rule, bounds=grant.bounds.compiled())
+        if grant.bounds.model_fields_set:
+            rule = replace(rule, bounds=grant.bounds.compiled())
         yield Entry(subjects, rule, grant.namespaces_from_claim)
     for number, denial in enumerate(policy.spec.deny):
         rule = _rule(document, policy.metadata.name, Effect.DENY, number, denial)
