@@ -120,7 +120,7 @@ class PolicyFiles:
             self._status = replace(self._status, error=None, failed_at=None)
             return
         try:
-            policies = await asyncio.to_thread(reading.compiled, contents)
+            policies = await asyncio.to_thread(reading.compiled, contents, reading.Pauses())
         except PolicyError as exc:
             self._fail(exc)
             return

@@ -1,9 +1,12 @@
 """What is in the files: a set of them, read whole or not at all."""
 
+import gc
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +19,8 @@ MAX_BYTES: Final = 1 << 20
 _SUFFIXES: Final = (".yaml", ".yml")
 _TRIES: Final = 10
 _TOP: Final = Position(1, 1)
+_WORK: Final = 0.001
+_PAUSE: Final = 0.000_05
 
 Fingerprint = tuple[tuple[object, ...], ...]
 """What tells one state of the files from another without reading them."""
@@ -51,6 +56,32 @@ class Contents:
         return tuple(file for file, _ in self.data)
 
 
+Pause = Callable[[], None]
+"""Called between two documents."""
+
+
+class Pauses:
+    """A pause after each millisecond of work, in which other threads get the interpreter.
+
+    Unasked it changes hands every five, and a request takes its turn several times.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.perf_counter,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._began = clock()
+
+    def __call__(self) -> None:
+        """Pause, if it is time."""
+        if self._clock() - self._began > _WORK:
+            self._sleep(_PAUSE)
+            self._began = self._clock()
+
+
 def load(paths: Iterable[Path]) -> PolicySet:
     """Read policy files: each path is a file, or a folder of `*.yaml` and `*.yml`.
 
@@ -79,14 +110,15 @@ def read(paths: tuple[Path, ...]) -> Contents:
     return Contents((), (), (problem,))
 
 
-def compiled(contents: Contents) -> PolicySet:
+def compiled(contents: Contents, pause: Pause = lambda: None) -> PolicySet:
     """The rules in the files.
 
     Raises:
         PolicyError: with every problem of every file.
     """
     problems = list(contents.problems)
-    parsed = policy.parse(_documents(contents, problems))
+    with _uncollected():
+        parsed = policy.parse(_documents(contents, problems, pause))
     if isinstance(parsed, PolicySet):
         if problems:
             raise PolicyError(problems)
@@ -97,12 +129,33 @@ def compiled(contents: Contents) -> PolicySet:
     raise PolicyError(sorted(problems, key=lambda problem: (problem.file, problem.position)))
 
 
-def _documents(contents: Contents, problems: list[Problem]) -> Iterator[Document]:
-    """Read one file at a time, since the trees of thousands weigh on the collector."""
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector away from work that makes many objects and no cycles.
+
+    It would look at all there is again and again, for nothing, and all threads wait for it.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        # Nothing stays frozen. But all that is new counts as old now, so that there is
+        # no look at all of it at once, either.
+        gc.freeze()
+        gc.unfreeze()
+        if enabled:
+            gc.enable()
+
+
+def _documents(contents: Contents, problems: list[Problem], pause: Pause) -> Iterator[Document]:
+    """Read one file at a time, since the trees of thousands take much memory."""
     for file, data in contents.data:
-        documents, strict = strictyaml.read(file.path, data)
+        documents, strict = strictyaml.read(file.path, data, pause)
         problems += strict
-        yield from documents
+        for document in documents:
+            yield document
+            pause()
 
 
 def _listed(paths: tuple[Path, ...]) -> Iterator[Path | Problem]:
