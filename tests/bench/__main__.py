@@ -40,6 +40,7 @@ from tests.bench import (
     machine,
     objects,
     parts,
+    policyload,
     report,
     startup,
     upstream,
@@ -130,8 +131,15 @@ def decide(folder: Path, course: Course) -> Iterator[Sample]:
         yield from decision.measure(folder, course.rounds)
 
 
+def load_policies(folder: Path, course: Course) -> Iterator[Sample]:
+    """Many policy files, in this process."""
+    with machine.pinned(Cores.of_this_process().proxy):
+        yield from policyload.measure(folder, course.rounds)
+
+
 SCENARIOS: Final[dict[str, Callable[[Path, Course], Iterator[Sample]]]] = {
     "decision": decide,
+    policyload.SCENARIO: load_policies,
     **{kind.name: compare for kind in KINDS},
     "start-up": start,
     "big-list": list_much,

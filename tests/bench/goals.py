@@ -89,6 +89,8 @@ GOALS: Final = (
         median("decision-many", "time"),
     ),
     Goal("the same, by that with 10", 1.5, "", between("decision-many", "decision-few", "time")),
+    Goal("a load of 10,000 policy documents", 3, "s", median("policies", "load")),
+    Goal("the longest stall while they are loaded anew", 50, "ms", median("policies", "stall")),
     Goal("memory of an idle watch", 60, "KiB", median("idle-watches", "memory")),
     Goal("p99 of an event to 1,000 watchers", 250, "ms", median("fan-out", "p99")),
     Goal("growth of memory by a list of 50 MiB", 16, "MiB", median("big-list", "growth")),
