@@ -1,7 +1,7 @@
 """What is granted: policy documents, read strictly and compiled into rules.
 
 `model` is what a document may say, made of `values`; `reading` turns documents
-into rules, or says what is wrong (`faults`) and where (`located`). `subjects`
+into rules, or says what is wrong (`faults`, `codes`) and where (`located`). `subjects`
 finds the rules that concern an identity, `rules` the one that fits a request.
 Not all rules are written in files: `claimed` reads those that a token makes,
 `permitted` those that an IAM answers with, and `combining` says what several
@@ -12,7 +12,9 @@ asking costs the same however many rules concern somebody else, and cannot fail.
 """
 
 from proxy.core.policy.claimed import ClaimGrant, ClaimGrants
+from proxy.core.policy.codes import Code, Severity
 from proxy.core.policy.combining import Combination, Combine, combined
+from proxy.core.policy.faults import Fault
 from proxy.core.policy.located import Document, Path, Position, Problem, dotted, shown
 from proxy.core.policy.model import API_VERSION, schema
 from proxy.core.policy.origins import AnyOrigin, Origin
@@ -26,10 +28,12 @@ __all__ = [
     "AnyOrigin",
     "ClaimGrant",
     "ClaimGrants",
+    "Code",
     "Combination",
     "Combine",
     "Document",
     "Effect",
+    "Fault",
     "Origin",
     "Path",
     "Permission",
@@ -39,6 +43,7 @@ __all__ = [
     "Role",
     "Rule",
     "RuleSet",
+    "Severity",
     "combined",
     "dotted",
     "parse",

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Final, NamedTuple
 
+from proxy.core.policy.codes import Code
 from proxy.core.policy.located import SHOWN, shown
 
 
@@ -15,6 +16,7 @@ class Fault(NamedTuple):
 
     message: str
     hint: str
+    code: Code = Code.INVALID_VALUE
 
 
 _WANTED: Final = {
@@ -32,7 +34,7 @@ def wrong_type(error_type: str, value: object) -> Fault:
     wanted, hint = _WANTED[error_type]
     match value:
         case None:
-            return Fault("has no value", f"give it {wanted}")
+            return Fault("has no value", f"give it {wanted}", Code.WRONG_TYPE)
         case str():
             found = "a string"
         case bool() | int() | float():
@@ -40,7 +42,7 @@ def wrong_type(error_type: str, value: object) -> Fault:
         case _:
             found = "a list" if isinstance(value, list) else "a mapping"
             hint = "write a single one" if error_type == "string_type" else hint
-    return Fault(f"is {found}, not {wanted}", hint)
+    return Fault(f"is {found}, not {wanted}", hint, Code.WRONG_TYPE)
 
 
 def suggestion(word: str, choices: Iterable[str]) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
+from proxy.core.policy.codes import Code, Severity
+
 SHOWN: Final = 80
 """How many characters of a text a message quotes."""
 
@@ -50,7 +52,7 @@ class Problem:
     """One thing that is wrong in a file.
 
     `field` is a path such as `spec.allow[0].role`, empty for the whole file;
-    `hint` says what would be right.
+    `hint` says what would be right, `code` what kind of problem it is.
     """
 
     file: str
@@ -58,11 +60,22 @@ class Problem:
     field: str
     message: str
     hint: str = ""
+    code: Code = Code.INVALID_VALUE
+
+    @property
+    def severity(self) -> Severity:
+        """Whether the file can be used in spite of it."""
+        return self.code.severity
+
+    @property
+    def said(self) -> str:
+        """The field, what is wrong, and what would be right: all but where."""
+        fault = ", ".join(filter(None, (self.message, self.hint)))
+        return ": ".join(filter(None, (self.field, fault)))
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.position.line}:{self.position.column}"
-        fault = ", ".join(filter(None, (self.message, self.hint)))
-        return ": ".join(filter(None, (place, self.field, fault)))
+        return f"{place}: {self.said}"
 
 
 def shown(text: str) -> str:

@@ -16,6 +16,7 @@ from pydantic_core.core_schema import WithDefaultSchema
 from proxy.core.attributes import OPT_IN, Verb
 from proxy.core.bounds import Bounds
 from proxy.core.policy import subjects, values
+from proxy.core.policy.codes import Code
 from proxy.core.policy.faults import Fault, ticked
 from proxy.core.policy.located import Path
 from proxy.core.policy.rules import PLURALS, ROLES, Permission, product
@@ -68,7 +69,8 @@ class Subject(Model):
         kinds = [kind for kind in SubjectKind if kind in given]
         if len(kinds) != 1:
             message = f"has {ticked(kinds, ' and ')}" if kinds else "names nobody"
-            yield Fault(message, f"give one of {ticked(SubjectKind, ', ')}")
+            hint = f"give one of {ticked(SubjectKind, ', ')}"
+            yield Fault(message, hint, Code.CONTRADICTION)
 
     def compiled(self) -> subjects.Subject:
         """What the index knows it by."""
@@ -116,7 +118,7 @@ class Statement(Model):
         explicit = [name for name in ("resources", "verbs") if name in given]
         if "role" in given and explicit:
             message = f"has `role` and {ticked(explicit, ' and ')}"
-            yield Fault(message, "give a role, or resources and verbs")
+            yield Fault(message, "give a role, or resources and verbs", Code.CONTRADICTION)
 
     @model_validator(mode="after")
     def _check_verbs_of_each(self) -> Self:
@@ -189,9 +191,11 @@ class Grant(Statement):
         """It says what is granted, and where."""
         yield from super().contradictions(given)
         if not {"namespaces", "namespacesFromClaim"}.intersection(given):
-            yield Fault("names no namespace", "give `namespaces` or `namespacesFromClaim`")
+            hint = "give `namespaces` or `namespacesFromClaim`"
+            yield Fault("names no namespace", hint, Code.CONTRADICTION)
         if "role" not in given and not {"resources", "verbs"}.issubset(given):
-            yield Fault("grants nothing", "give a role, or resources and verbs")
+            hint = "give a role, or resources and verbs"
+            yield Fault("grants nothing", hint, Code.CONTRADICTION)
 
 
 class Denial(Statement):
@@ -228,7 +232,8 @@ class Spec(Model):
     def contradictions(cls, given: Collection[str]) -> Iterator[Fault]:
         """It grants or denies."""
         if not {"allow", "deny"}.intersection(given):
-            yield Fault("neither grants nor denies anything", "give `allow` or `deny`")
+            hint = "give `allow` or `deny`"
+            yield Fault("neither grants nor denies anything", hint, Code.CONTRADICTION)
 
 
 class Metadata(Model):

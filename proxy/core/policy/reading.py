@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from proxy.core.policy.codes import Code
 from proxy.core.policy.faults import Fault, closest, suggestion, wrong_type
 from proxy.core.policy.located import Document, Path, Problem, dotted, shown
 from proxy.core.policy.model import KIND, AccessPolicy, Model, Statement, fields, model_at
@@ -61,7 +62,8 @@ def _doubled(document: Document, names: dict[str, str]) -> Iterator[Problem]:
         case {"metadata": {"name": str(name)}}:
             path = ("metadata", "name")
             if name in names:
-                fault = Fault(f"{shown(name)} is the name of {names[name]}", "choose another")
+                message = f"{shown(name)} is the name of {names[name]}"
+                fault = Fault(message, "choose another", Code.DUPLICATE_NAME)
                 yield _problem(document, path, fault)
             else:
                 names[name] = f"{document.file}:{document.layout.value(path).line}"
@@ -89,10 +91,11 @@ def _read(document: Document) -> AccessPolicy | list[Problem]:
 def _not_ours(tree: Mapping[str, Any]) -> Fault:
     match tree:
         case {"kind": str(kind)}:
-            return Fault(f"unknown kind {shown(kind)}", f"write `kind: {KIND}`")
+            message = f"unknown kind {shown(kind)}"
+            return Fault(message, f"write `kind: {KIND}`", Code.UNKNOWN_VALUE)
         case {"kind": other}:
             return wrong_type("string_type", other)
-    return Fault("is missing", f"write `kind: {KIND}`")
+    return Fault("is missing", f"write `kind: {KIND}`", Code.MISSING_FIELD)
 
 
 def _contradictions(tree: Mapping[str, Any]) -> Iterator[tuple[Path, Fault]]:
@@ -137,17 +140,19 @@ def _explain(document: Document, error: ErrorDetails) -> Problem:
     match error["type"]:
         case "fault":
             context = error["ctx"]
-            return _problem(document, path, Fault(context["message"], context["hint"]))
+            return _problem(document, path, Fault(**context))
         case "extra_forbidden":
             *parent, name = path
             fault = Fault(
                 f"unknown field {shown(str(name))}",
                 suggestion(str(name), fields(model_at(tuple(parent)))),
+                Code.UNKNOWN_FIELD,
             )
             position = document.layout.key(path)
             return Problem(document.file, position, dotted(parent), *fault)
         case "missing":
-            return _problem(document, path, Fault("is missing", f"add `{path[-1]}: ...`"))
+            fault = Fault("is missing", f"add `{path[-1]}: ...`", Code.MISSING_FIELD)
+            return _problem(document, path, fault)
         case other:
             return _problem(document, path, wrong_type(other, error["input"]))
 

@@ -16,6 +16,7 @@ from proxy.core import attributes
 from proxy.core.attributes import is_name, is_namespace
 from proxy.core.bounds import is_image_prefix
 from proxy.core.policy import rules
+from proxy.core.policy.codes import Code
 from proxy.core.policy.faults import Fault, suggestion, ticked, wrong_type
 from proxy.core.policy.located import shown
 from proxy.core.policy.rules import PLURALS
@@ -31,9 +32,9 @@ _LABEL_VALUE: Final = r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
 _T = TypeVar("_T")
 
 
-def _error(message: str, hint: str) -> PydanticCustomError:
+def _error(message: str, hint: str, code: Code = Code.INVALID_VALUE) -> PydanticCustomError:
     """A fault, on its way through pydantic to whoever says where it stands."""
-    return PydanticCustomError("fault", "{message}", Fault(message, hint)._asdict())
+    return PydanticCustomError("fault", "{message}", Fault(message, hint, code)._asdict())
 
 
 def _check_text(value: str) -> str:
@@ -111,7 +112,8 @@ def check_verbs(resource: attributes.Resource, verbs: Iterable[attributes.Verb])
     """Refuse verbs that a resource does not have, whoever is given them."""
     if wrong := [verb for verb in verbs if verb not in resource.verbs]:
         message = f"has {ticked(wrong, ' and ')}, and `{resource.plural}` is only read"
-        raise _error(message, f"use {ticked(sorted(resource.verbs), ', ')}")
+        hint = f"use {ticked(sorted(resource.verbs), ', ')}"
+        raise _error(message, hint, Code.CONTRADICTION)
 
 
 def one_of(what: str, choices: Iterable[str]) -> BeforeValidator:
@@ -122,7 +124,8 @@ def one_of(what: str, choices: Iterable[str]) -> BeforeValidator:
         if not isinstance(value, str):
             raise _error(*wrong_type("string_type", value))
         if value not in known:
-            raise _error(f"unknown {what} {shown(value)}", suggestion(value, known))
+            message = f"unknown {what} {shown(value)}"
+            raise _error(message, suggestion(value, known), Code.UNKNOWN_VALUE)
         return known[value]
 
     return BeforeValidator(check)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from proxy.core import policy
-from proxy.core.policy import Document, PolicySet, Position, Problem
+from proxy.core.policy import Code, Document, PolicySet, Position, Problem
 from proxy.edge.policyfiles import strictyaml
 
 MAX_BYTES: Final = 1 << 20
@@ -106,7 +106,7 @@ def read(paths: tuple[Path, ...]) -> Contents:
         contents = _read_once(paths, before)
         if fingerprint(paths) == before:
             return contents
-    problem = Problem(str(paths[0]), _TOP, "", "keeps changing while it is read")
+    problem = _problem(paths[0], Code.UNREADABLE, "keeps changing while it is read")
     return Contents((), (), (problem,))
 
 
@@ -171,7 +171,7 @@ def _listed(paths: tuple[Path, ...]) -> Iterator[Path | Problem]:
         wanted = [name for name in names if name.endswith(_SUFFIXES) and name[0] != "."]
         if not wanted:
             hint = "put a policy there, an empty folder would lock everybody out"
-            yield Problem(str(path), _TOP, "", "has no file `*.yaml` or `*.yml`", hint)
+            yield _problem(path, Code.NO_DOCUMENT, "has no file `*.yaml` or `*.yml`", hint)
         yield from (path / name for name in wanted)
 
 
@@ -210,17 +210,21 @@ def _read_file(path: Path) -> bytes | Problem:
     try:
         # Looked at first: opening a pipe would wait for somebody to write to it.
         if not stat.S_ISREG(path.stat().st_mode):
-            return Problem(str(path), _TOP, "", "is not a file", "take it out of there")
+            return _problem(path, Code.UNREADABLE, "is not a file", "take it out of there")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as exc:
         return _unreadable(path, exc)
     if len(content) > MAX_BYTES:
         hint = f"split it, a file has at most {MAX_BYTES} bytes"
-        return Problem(str(path), _TOP, "", "is too large", hint)
+        return _problem(path, Code.TOO_LARGE, "is too large", hint)
     return content
 
 
 def _unreadable(path: Path, exc: OSError) -> Problem:
     reason = (exc.strerror or str(exc)).lower()
-    return Problem(str(path), _TOP, "", f"cannot be read: {reason}")
+    return _problem(path, Code.UNREADABLE, f"cannot be read: {reason}")
+
+
+def _problem(path: Path, code: Code, message: str, hint: str = "") -> Problem:
+    return Problem(str(path), _TOP, "", message, hint, code)

@@ -24,7 +24,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from proxy.core.policy import Document, Path, Position, Problem, dotted, shown
+from proxy.core.policy import Code, Document, Fault, Path, Position, Problem, dotted, shown
 
 
 class _Mark(Protocol):
@@ -57,17 +57,22 @@ _AMBIGUOUS: Final = re.compile(
 )
 # With what each of those begins, and hardly any other text does.
 _NUMERIC: Final = frozenset("-+.0123456789")
+# libyaml stops where it notices, which is often far behind what is to be mended.
+_BEGUN: Final = {
+    "while scanning a quoted scalar": "close the quotes that open in line",
+    "while scanning a simple key": "write `field: value` in line",
+    "while parsing a block collection": "check indentation and quotes from line",
+    "while parsing a block mapping": "check indentation and quotes from line",
+    "while parsing a flow mapping": "put `,` between fields, and close the `{` of line",
+    "while parsing a flow sequence": "put `,` between items, and close the `[` of line",
+}
 _IN_QUOTES: Final = "put text that begins with it in quotes"
 _INDENTATION: Final = "check the indentation"
+_CONFLICT: Final = re.compile(r"<{7} |>{7} |={7}$")
 _HINTS: Final = {
-    "could not find expected ':'": _INDENTATION,
-    "did not find expected '-' indicator": _INDENTATION,
-    "did not find expected ',' or ']'": "close the bracket",
-    "did not find expected ',' or '}'": "close the bracket",
     "did not find expected alphabetic or numeric character": _IN_QUOTES,
-    "did not find expected key": _INDENTATION,
+    "did not find expected node content": "write a value there, or close the bracket",
     "found character that cannot start any token": _IN_QUOTES,
-    "found unexpected end of stream": "close the quotes",
     "mapping values are not allowed in this context": f"{_INDENTATION}, or put text with `: ` "
     "in quotes",
 }
@@ -132,10 +137,11 @@ def read(
         text = data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as exc:
         position = _position(data[: exc.start].decode())
-        return [], [Problem(file, position, "", "is not UTF-8", "save it as UTF-8")]
+        return [], [Problem(file, position, "", "is not UTF-8", "save it as UTF-8", Code.NOT_UTF8)]
     if found := _MISLEADING.search(text):
         message = f"holds the invisible character U+{ord(found[0]):04X}"
-        return [], [Problem(file, _position(text[: found.start()]), "", message, "delete it")]
+        position = _position(text[: found.start()])
+        return [], [Problem(file, position, "", message, "delete it", Code.INVISIBLE_CHARACTER)]
     return _Reader(file, text).read(pause)
 
 
@@ -167,11 +173,13 @@ class _Reader:
             self._broken(exc)
         except _TooDeepError as exc:
             message = f"nests deeper than {_DEEPEST} levels"
-            self._problem(exc.position, exc.path[:1], message, "no policy does")
+            fault = Fault(message, "no policy does", Code.TOO_DEEP)
+            self._problem(exc.position, exc.path[:1], fault)
         else:
             if not documents and not self._problems:
                 hint = "delete the file, or write a policy"
-                self._problem(Position(1, 1), (), "has no document", hint)
+                fault = Fault("has no document", hint, Code.NO_DOCUMENT)
+                self._problem(Position(1, 1), (), fault)
         return documents, self._problems
 
     def _piece(self, event: Event, path: Path) -> tuple[object, _Stands]:
@@ -186,7 +194,8 @@ class _Reader:
                 return self._sequence(event, path)
             case AliasEvent():
                 hint = "write it out, or in quotes if it is a pattern"
-                self._problem(event, path, f"is the alias `*{event.anchor}`", hint)
+                fault = Fault(f"is the alias `*{event.anchor}`", hint, Code.ALIAS)
+                self._problem(event, path, fault)
         return None, event.start_mark
 
     def _sequence(self, start: CollectionStartEvent, path: Path) -> tuple[list[object], _Place]:
@@ -208,7 +217,7 @@ class _Reader:
             value, part = self._piece(next(self._events), (*path, name))
             if name in fields:
                 message = f"has {shown(name)} twice, first in line {_at(names[name]).line}"
-                self._problem(event, path, message, "keep one")
+                self._problem(event, path, Fault(message, "keep one", Code.DUPLICATE_KEY))
                 continue
             fields[name], parts[name], names[name] = value, part, event.start_mark
         return fields, _Place(start.start_mark, parts, names)
@@ -216,9 +225,11 @@ class _Reader:
     def _name(self, event: Event, path: Path) -> str:
         name, _ = self._piece(event, path)
         if name == "<<":
-            self._problem(event, path, "merges with `<<`", "write the fields out")
+            fault = Fault("merges with `<<`", "write the fields out", Code.MERGE_KEY)
+            self._problem(event, path, fault)
         elif not isinstance(name, str):
-            self._problem(event, path, "has a field whose name is no text", "write a name")
+            fault = Fault("has a field whose name is no text", "write a name", Code.NOT_TEXT)
+            self._problem(event, path, fault)
         return event.value if isinstance(event, ScalarEvent) else ""
 
     def _scalar(self, event: ScalarEvent, path: Path) -> object:
@@ -234,14 +245,16 @@ class _Reader:
             return int(text)
         if _AMBIGUOUS.fullmatch(text):
             message = f"{shown(text)} is a number or a date to some readers of YAML"
-            self._problem(event, path, message, "put it in quotes")
+            self._problem(event, path, Fault(message, "put it in quotes", Code.AMBIGUOUS))
         return text
 
     def _refuse_properties(self, event: ScalarEvent | CollectionStartEvent, path: Path) -> None:
         if event.anchor is not None:
-            self._problem(event, path, f"has the anchor {shown(event.anchor)}", "leave it out")
+            message = f"has the anchor {shown(event.anchor)}"
+            self._problem(event, path, Fault(message, "leave it out", Code.ANCHOR))
         if event.tag is not None:
-            self._problem(event, path, f"has the tag {shown(event.tag)}", "leave it out")
+            message = f"has the tag {shown(event.tag)}"
+            self._problem(event, path, Fault(message, "leave it out", Code.TAG))
 
     def _broken(self, exc: yaml.MarkedYAMLError) -> None:
         position = _at(exc.problem_mark)
@@ -249,14 +262,18 @@ class _Reader:
             position = Position(len(self._lines), len(self._lines[-1]) + 1)
         what = str(exc.problem)
         hint = _HINTS.get(what, "")
+        if exc.context in _BEGUN:
+            hint = f"{_BEGUN[exc.context]} {_at(exc.context_mark).line}"
+        if any(map(_CONFLICT.match, self._lines[: position.line + 1])):
+            hint = "resolve the merge conflict"
         line = self._lines[position.line - 1]
         if "\t" in line[: len(line) - len(line.lstrip())]:
             hint = "indent with spaces, not with tabs"
-        self._problem(position, (), f"is not YAML: {what}", hint)
+        self._problem(position, (), Fault(f"is not YAML: {what}", hint, Code.NOT_YAML))
 
-    def _problem(self, where: Event | Position, path: Path, message: str, hint: str) -> None:
+    def _problem(self, where: Event | Position, path: Path, fault: Fault) -> None:
         position = _at(where.start_mark) if isinstance(where, Event) else where
-        self._problems.append(Problem(self._file, position, dotted(path), message, hint))
+        self._problems.append(Problem(self._file, position, dotted(path), *fault))
 
 
 def _layout(place: _Stands) -> _Place:
