@@ -22,6 +22,9 @@ from proxy.core.wire import Fields, RawRequest
 CLIENT_GONE: Final = 499
 """The code of a request whose client left before it was answered (nginx's number)."""
 
+PATCH_TYPE: Final = "hostclaim-proxy.metal3.io/patch-type"
+"""The annotation with the media type of a patch."""
+
 _LONGEST = 256
 _LONGEST_REASON = 2048
 # What is remembered of texts and seconds: how many, and how long a text. The few agents
@@ -125,10 +128,15 @@ def _annotations(trail: Trail) -> dict[str, str]:
             decision, reason = "forbid", trail.message
         case _:
             assert_never(trail.decision)
-    return {
+    found = {
         "authorization.k8s.io/decision": decision,
         "authorization.k8s.io/reason": _bounded(reason),
     }
+    request = trail.request
+    if isinstance(request, ResourceRequest) and request.patch_type is not None:
+        # An apply needs other verbs than a patch, and no other field tells one from the other.
+        found[PATCH_TYPE] = request.patch_type.value
+    return found
 
 
 def _bounded(text: str) -> str:

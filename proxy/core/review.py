@@ -26,6 +26,9 @@ from proxy.core.wire import Reply
 ISSUER: Final = "hostclaim-proxy.metal3.io/issuer"
 """What every identity has in its `extra`; no apiserver says that of anybody by itself."""
 
+SERVICE_ACCOUNT: Final = "hostclaim-proxy.metal3.io/service-account"
+"""NAMESPACE/NAME in the `extra` of a management cluster's service account, as policies name it."""
+
 NAMESPACES: Final = "hostclaim-proxy.metal3.io/namespaces"
 """Names and patterns of the caller's namespaces, in the `extra` of a SelfSubjectReview."""
 
@@ -86,6 +89,8 @@ def user_info(identity: Identity) -> Object:
     }
     if identity.client:
         extra["hostclaim-proxy.metal3.io/client"] = [identity.client]
+    if identity.service_account:
+        extra[SERVICE_ACCOUNT] = [identity.service_account]
     return {"username": identity.display, "groups": list(identity.groups), "extra": extra}
 
 

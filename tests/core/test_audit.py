@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.core import audit
-from proxy.core.attributes import ResourceRequest
+from proxy.core.attributes import PatchType, ResourceRequest
 from proxy.core.audit import Trail
 from proxy.core.body import Object
 from proxy.core.entitlement import authorize
@@ -105,6 +105,14 @@ def test_an_explicit_denial_is_recorded_with_its_rule() -> None:
     assert annotations["authorization.k8s.io/reason"] == (
         "a policy denies it explicitly; blue.yaml:8 blue spec.allow[0]"
     )
+
+
+@pytest.mark.parametrize("patch_type", PatchType)
+def test_a_patch_is_recorded_with_its_type(patch_type: PatchType) -> None:
+    trail = understood("GET", SECRET_PATH)
+    trail.request = parse("PATCH", SECRET_PATH, ("Content-Type", patch_type.value))
+    annotations = audit.event(trail, 2)["annotations"]
+    assert annotations[audit.PATCH_TYPE] == patch_type.value
 
 
 def test_a_request_that_was_not_understood_is_recorded_as_far_as_it_came() -> None:

@@ -234,6 +234,11 @@ def test_whoami_names_the_client_if_there_is_one() -> None:
     assert info["extra"]["hostclaim-proxy.metal3.io/client"] == ["capm3"]
 
 
+def test_whoami_names_a_service_account_as_policies_do() -> None:
+    info = review.user_info(make_identity(service_account="capm3-system/capm3-manager"))
+    assert info["extra"][review.SERVICE_ACCOUNT] == ["capm3-system/capm3-manager"]
+
+
 def test_a_review_may_come_as_protobuf() -> None:
     spec = {"resourceAttributes": {"namespace": "blue", "verb": "get", "resource": "secrets"}}
     message = protobuf._CLASSES["SelfSubjectAccessReview"](spec=spec)
