@@ -109,7 +109,11 @@ def test_of_a_broken_compressed_file_is_read_what_can_be_and_then_the_next_one(p
     assert (broken.number, broken.found.ends_file) == (2, True)
 
 
-@pytest.mark.parametrize("trash", [b"\x1f\x8btrash", gzip.compress(line(1))[:12] + b"\xff" * 40])
+@pytest.mark.parametrize(
+    "trash",
+    [b"\x1f\x8btrash", gzip.compress(line(1))[:12] + b"\xff" * 40],
+    ids=["a word", "a broken block"],
+)
 def test_what_only_looks_compressed_is_told(path: Path, trash: bytes) -> None:
     path.write_bytes(trash)
     [only] = read([path])
