@@ -207,6 +207,16 @@ def test_what_one_of_two_still_has_is_needed() -> None:
     assert rights.needed(policies(both, denying(GROUP)), "blue") == VIEWED | {STATUS}
 
 
+def test_a_document_that_is_only_recorded_neither_needs_nor_takes_anything() -> None:
+    grant = {"namespaces": ["red", "lab-*"], "role": "editor"}
+    trial = policy("trial", GROUP, allow=[grant], deny=[{"namespaces": ["blue"]}])
+    trial["spec"]["enforcement"] = "shadow"
+    found = policies(BLUE, trial)
+    assert rights.needed(found, "blue") == VIEWED | {STATUS}
+    assert rights.needed(found, "red") == frozenset()
+    assert (rights.named(found), [*rights.unnamed(found)]) == (("blue",), [])
+
+
 def test_a_bound_on_the_number_needs_the_list() -> None:
     grant = {"namespaces": ["blue"], "resources": ["hostclaims"], "verbs": ["create"]}
     free, bound = (

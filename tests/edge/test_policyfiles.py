@@ -207,7 +207,17 @@ def test_a_broken_file_stops_the_start(folder: Path) -> None:
 async def test_status_says_what_is_in_force(folder: Path) -> None:
     files = PolicyFiles([folder], clock=lambda: 17.0)
     digest = hashlib.sha256(GOOD.encode()).hexdigest()
-    assert files.status == Status((PolicyFile(f"{folder}/blue.yaml", digest),), 1, 17.0)
+    assert files.status == Status((PolicyFile(f"{folder}/blue.yaml", digest),), 1, 0, 17.0)
+
+
+async def test_status_counts_the_rules_that_are_only_recorded_apart(folder: Path) -> None:
+    files = PolicyFiles([folder])
+    (folder / "red.yaml").write_text(policy("red", "red", spec="  enforcement: shadow"))
+    for _ in range(2):
+        await files.look()
+    assert (files.status.rules, files.status.shadow_rules) == (1, 1)
+    (folder / "blue.yaml").unlink()
+    assert PolicyFiles([folder]).status.rules == 0
 
 
 async def test_a_changed_file_is_taken_up_once(folder: Path) -> None:

@@ -17,7 +17,7 @@ from proxy.core.policy.combining import Combination, Combine, combined
 from proxy.core.policy.faults import Fault
 from proxy.core.policy.located import Document, Path, Position, Problem, dotted, shown
 from proxy.core.policy.model import API_VERSION, schema
-from proxy.core.policy.origins import AnyOrigin, Origin
+from proxy.core.policy.origins import AnyOrigin, Origin, documents
 from proxy.core.policy.reading import parse
 from proxy.core.policy.rules import ROLES, Effect, Permission, Role, Rule, RuleSet
 from proxy.core.policy.subjects import PolicySet
@@ -45,6 +45,7 @@ __all__ = [
     "RuleSet",
     "Severity",
     "combined",
+    "documents",
     "dotted",
     "parse",
     "schema",

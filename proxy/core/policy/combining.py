@@ -39,7 +39,19 @@ class Combination:
 
 
 def combined(how: Combine, parts: Sequence[RuleSet]) -> RuleSet:
-    """What the parts say together. No parts say no."""
+    """What the parts say together. No parts say no.
+
+    What they would say if shadows counted is the same of their shadows; a part
+    without one would say what it says.
+    """
+    rules = _together(how, parts)
+    if all(part.shadow is None for part in parts):
+        return rules
+    supposed = [part if part.shadow is None else part.shadow for part in parts]
+    return RuleSet(rules, shadow=_together(how, supposed))
+
+
+def _together(how: Combine, parts: Sequence[RuleSet]) -> RuleSet:
     match how:
         case Combine.ANY:
             return RuleSet(chain.from_iterable(parts))

@@ -4,6 +4,7 @@ Nothing is read loosely: no unknown field, and no value of another type.
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Final, Self
 
@@ -214,6 +215,13 @@ class Denial(Statement):
     """Only these verbs. All, where left out."""
 
 
+class Enforcement(StrEnum):
+    """Whether a document counts."""
+
+    ENFORCE = "enforce"
+    SHADOW = "shadow"
+
+
 class Spec(Model):
     """Who may and may not do what."""
 
@@ -227,6 +235,10 @@ class Spec(Model):
     """What they may do. What no document grants is refused."""
     deny: values.List[Denial] = ()
     """What they may not do, even where this or another document grants it."""
+    enforcement: Annotated[Enforcement, values.one_of("enforcement", Enforcement)] = (
+        Enforcement.ENFORCE
+    )
+    """With `shadow`, the document decides nothing; what it would have changed is recorded."""
 
     @classmethod
     def contradictions(cls, given: Collection[str]) -> Iterator[Fault]:

@@ -1,7 +1,8 @@
 """Where a rule comes from: what audit records name, so that somebody can look it up there."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +58,17 @@ class JointOrigin:
 
 
 AnyOrigin: TypeAlias = Origin | ClaimOrigin | PermissionOrigin | JointOrigin
+
+
+def documents(origin: AnyOrigin) -> Iterator[str]:
+    """The documents of policy files that it is from; none, if it is from the IAM alone."""
+    match origin:
+        case Origin(document=document):
+            yield document
+        case JointOrigin(first=first, second=second):
+            yield from documents(first)
+            yield from documents(second)
+        case ClaimOrigin() | PermissionOrigin():
+            return
+        case _:
+            assert_never(origin)

@@ -13,7 +13,15 @@ from pydantic_core import ErrorDetails
 from proxy.core.policy.codes import Code
 from proxy.core.policy.faults import Fault, closest, suggestion, wrong_type
 from proxy.core.policy.located import Document, Path, Problem, dotted, shown
-from proxy.core.policy.model import KIND, AccessPolicy, Model, Statement, fields, model_at
+from proxy.core.policy.model import (
+    KIND,
+    AccessPolicy,
+    Enforcement,
+    Model,
+    Statement,
+    fields,
+    model_at,
+)
 from proxy.core.policy.origins import Origin
 from proxy.core.policy.rules import Effect, Rule
 from proxy.core.policy.subjects import Entry, PolicySet
@@ -39,15 +47,16 @@ def parse(documents: Iterable[Document]) -> PolicySet | tuple[Problem, ...]:
 
 
 def _compile(document: Document, policy: AccessPolicy) -> Iterator[Entry]:
-    subjects = tuple(subject.compiled() for subject in policy.spec.subjects)
-    for number, grant in enumerate(policy.spec.allow):
-        rule = _rule(document, policy.metadata.name, Effect.ALLOW, number, grant)
+    name, spec = policy.metadata.name, policy.spec
+    subjects = tuple(subject.compiled() for subject in spec.subjects)
+    shadow = spec.enforcement is Enforcement.SHADOW
+    for number, grant in enumerate(spec.allow):
+        rule = _rule(document, name, Effect.ALLOW, number, grant)
         if grant.bounds.model_fields_set:
             rule = replace(rule, bounds=grant.bounds.compiled())
-        yield Entry(subjects, rule, grant.namespaces_from_claim)
-    for number, denial in enumerate(policy.spec.deny):
-        rule = _rule(document, policy.metadata.name, Effect.DENY, number, denial)
-        yield Entry(subjects, rule)
+        yield Entry(subjects, rule, grant.namespaces_from_claim, shadow)
+    for number, denial in enumerate(spec.deny):
+        yield Entry(subjects, _rule(document, name, Effect.DENY, number, denial), shadow=shadow)
 
 
 def _rule(document: Document, name: str, effect: Effect, number: int, statement: Statement) -> Rule:

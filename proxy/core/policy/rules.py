@@ -83,10 +83,15 @@ _REMEMBERED: Final = 32
 
 
 class RuleSet:
-    """The rules that concern one identity. Asking cannot fail, and no rule means no."""
+    """The rules that concern one identity. Asking cannot fail, and no rule means no.
 
-    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+    `shadow` is what would hold if rules that are only recorded counted, too; None
+    if none of those concerns the identity. INVARIANT: nothing decides by it.
+    """
+
+    def __init__(self, rules: Iterable[Rule] = (), *, shadow: "RuleSet | None" = None) -> None:
         self._rules = tuple(rules)
+        self.shadow = shadow
         self._index: dict[Effect, dict[str, list[Rule]]] = {effect: {} for effect in Effect}
         # By what was asked for, so there are no more than permissions.
         self._where: dict[Permission, Reach] = {}
@@ -107,8 +112,13 @@ class RuleSet:
         return iter(self._rules)
 
     def size(self) -> int:
-        """How many there are: what it takes to remember them."""
-        return len(self._rules)
+        """How many there are, shadows included: what it takes to remember them."""
+        return len(self._rules) + (0 if self.shadow is None else self.shadow.size())
+
+    @cached_property
+    def only_in_shadow(self) -> frozenset[Rule]:
+        """The rules of `shadow` that do not count."""
+        return frozenset() if self.shadow is None else frozenset(self.shadow).difference(self)
 
     def granted(self) -> Mapping[str, Sequence[Rule]]:
         """The grants that count, by each name or pattern that they are written for."""

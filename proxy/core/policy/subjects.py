@@ -37,12 +37,14 @@ class Entry:
     """A rule and whom it concerns.
 
     With a `claim`, it holds in the namespaces that the claim of a token names,
-    as far as `rule.namespaces`, where there are any, cover them.
+    as far as `rule.namespaces`, where there are any, cover them. A `shadow` is only
+    recorded, for what it would have changed.
     """
 
     subjects: tuple[Subject, ...]
     rule: Rule
     claim: str = ""
+    shadow: bool = False
 
     def rule_for(self, identity: Identity) -> Rule:
         """The rule as it holds for an identity that it concerns."""
@@ -66,10 +68,15 @@ def may_be_claimed(name: str) -> bool:
 
 
 class PolicySet:
-    """All rules of all documents, indexed by whom they concern. Immutable."""
+    """All rules of all documents, indexed by whom they concern. Immutable.
+
+    Its length and its items are the rules that count; shadows are apart, so that
+    whoever asks what is granted does not take them for grants.
+    """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self._entries = tuple(entries)
+        self._shadows = frozenset(n for n, entry in enumerate(self._entries) if entry.shadow)
         self._index: dict[tuple[str, SubjectKind], dict[str, list[int]]] = {}
         for number, entry in enumerate(self._entries):
             for subject in entry.subjects:
@@ -77,21 +84,34 @@ class PolicySet:
                 values.setdefault(subject.value, []).append(number)
 
     def __len__(self) -> int:
-        """The number of rules."""
-        return len(self._entries)
+        """The number of rules that count."""
+        return len(self._entries) - len(self._shadows)
 
     def __iter__(self) -> Iterator[Entry]:
-        """All rules with whom they concern, in the order of the documents."""
-        return iter(self._entries)
+        """The rules that count with whom they concern, in the order of the documents."""
+        return (entry for entry in self._entries if not entry.shadow)
+
+    def shadows(self) -> tuple[Entry, ...]:
+        """The rules that are only recorded, in the order of the documents."""
+        return tuple(entry for entry in self._entries if entry.shadow)
 
     def rules_for(self, identity: Identity) -> RuleSet:
-        """The rules that concern an identity, in the order of the documents."""
+        """The rules that concern an identity, in the order of the documents.
+
+        Where shadows concern it, the set has a `shadow`: what would hold if they counted.
+        """
         found: set[int] = set()
         for kind, values in _names(identity).items():
             index = self._index.get((identity.issuer, kind), {})
             for value in values:
                 found.update(index.get(value, ()))
-        return RuleSet(self._entries[number].rule_for(identity) for number in sorted(found))
+        enforced = self._rules(found - self._shadows, identity)
+        if found.isdisjoint(self._shadows):
+            return RuleSet(enforced)
+        return RuleSet(enforced, shadow=RuleSet(self._rules(found, identity)))
+
+    def _rules(self, numbers: Iterable[int], identity: Identity) -> Iterator[Rule]:
+        return (self._entries[number].rule_for(identity) for number in sorted(numbers))
 
 
 def _names(identity: Identity) -> dict[SubjectKind, tuple[str, ...]]:

@@ -27,12 +27,14 @@ _PATIENCE: Final = 10
 class Status:
     """What is in force, since when, and what is wrong with what should be.
 
-    Times are in seconds since the epoch. `error` and `failed_at` are None as
-    long as the files in force are the files that are there.
+    `rules` count, `shadow_rules` are only recorded. Times are in seconds since the
+    epoch. `error` and `failed_at` are None as long as the files in force are the files
+    that are there.
     """
 
     files: tuple[PolicyFile, ...]
     rules: int
+    shadow_rules: int
     loaded_at: float
     reloads: int = 0
     failures: int = 0
@@ -61,7 +63,9 @@ class PolicyFiles:
         self._cache: Memory[tuple[str, str, str], _Known] = Memory(_CACHED, clock, lambda _: 1)
         contents = reading.read(self._paths)
         self._policies = reading.compiled(contents)
-        self._status = Status(contents.files, len(self._policies), clock())
+        self._status = Status(
+            contents.files, len(self._policies), len(self._policies.shadows()), clock()
+        )
         self._seen: Fingerprint | None = contents.fingerprint
         self._unsettled: Fingerprint | None = None
         self._looks = 0
@@ -129,11 +133,17 @@ class PolicyFiles:
         self._status = Status(
             contents.files,
             len(policies),
+            len(policies.shadows()),
             self._clock(),
             self._status.reloads + 1,
             self._status.failures,
         )
-        _log.info("policies loaded: %d rules from %d files", len(policies), len(contents.files))
+        _log.info(
+            "policies loaded: %d rules and %d shadow rules from %d files",
+            self._status.rules,
+            self._status.shadow_rules,
+            len(contents.files),
+        )
         for changed in self._subscribers:
             changed()
 

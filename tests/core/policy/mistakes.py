@@ -77,6 +77,27 @@ WRONG: list[tuple[Path, object, str]] = [
         [],
         "spec.subjects: is empty, give it an item",
     ),
+    (
+        ("spec", "enforcement"),
+        "shadows",
+        "spec.enforcement: unknown enforcement `shadows`, did you mean `shadow`?",
+    ),
+    (
+        ("spec", "enforcement"),
+        "off",
+        "spec.enforcement: unknown enforcement `off`, use `enforce` or `shadow`",
+    ),
+    (
+        ("spec", "enforcement"),
+        True,
+        "spec.enforcement: is `true`, not a string, put it in quotes",
+    ),
+    (("spec", "enforcement"), None, "spec.enforcement: has no value, give it a string"),
+    (
+        ("spec", "enforcment"),
+        "shadow",
+        "spec: unknown field `enforcment`, did you mean `enforcement`?",
+    ),
     (SUBJECT, "alice", f"spec.subjects[0]: is a string, {MAPPING}"),
     (SUBJECT, subject(), f"spec.subjects[0]: names nobody, {ONE_SUBJECT}"),
     (
