@@ -14,7 +14,7 @@ from proxy.core.attributes import HOSTCLAIMS, SECRETS, PatchType, Verb
 from proxy.core.body import Object
 from proxy.core.bounds import Bounds, breaches
 from proxy.core.conversation import Conversation, Forward, at_once
-from proxy.core.errors import Cause
+from proxy.core.errors import Cause, Forbidden
 from proxy.core.live import Asking, Live, forbidden_field
 from proxy.core.narrowing import Call
 from proxy.core.wire import Reply
@@ -23,6 +23,30 @@ FINALIZER: Final = "metal3.io/hostclaim"
 """Metal3's: while it is there, the host is not yet released."""
 
 _REFERENCES: Final = ("userData", "networkData", "metaData")
+
+
+_AllBounds = tuple[tuple[Bounds, ...], ...]
+"""For each verb that a request needs, the bounds of every rule that grants it."""
+
+
+class OutOfBounds(Forbidden):
+    """A write of a claim that is refused because of the bounds alone; others can be tried on it."""
+
+    def __init__(
+        self, refused: Forbidden, call: Call, claim: Object, number: int | None = None
+    ) -> None:
+        """`number` is how many claims there are, where it was counted."""
+        super().__init__(refused.message, target=refused.target, causes=refused.causes)
+        self.call = call
+        self._claim = claim
+        self._number = number
+
+    def keeps(self, bounds: _AllBounds) -> bool:
+        """Whether the claim is within other bounds, as far as it was looked at."""
+        within, _ = _within_bounds(bounds, self._claim)
+        limit = _limit(within)
+        fits = limit is None or self._number is None or self._number < limit
+        return bool(within) and fits
 
 
 def converse(call: Call) -> Conversation:
@@ -116,15 +140,22 @@ def _judge(call: Call, stored: Object, before: Live | None) -> Asking[None]:
     known = before.object if before else {}
     causes = [*_finalizers(stored, known), *_foreign_references(call, stored)]
     causes += _image_secret(stored)
-    within, breached = _within_bounds(call, stored)
+    within, breached = _within_bounds(call.allow.bounds, stored)
     if not within:
+        if not causes:
+            raise OutOfBounds(live.refuse(call, *breached), call, stored)
         causes += breached
     if causes:
         raise live.refuse(call, *causes)
     causes = yield from _secrets(call, stored)
     causes += yield from owners.foreign(call, owners.of(stored), owners.of(known))
-    if before is None:
-        causes += yield from _number(call, within)
+    limit = _limit(within) if before is None else None
+    if limit is not None:
+        number = yield from _number(call)
+        if number >= limit:
+            if not causes:
+                raise OutOfBounds(live.refuse(call, _too_many(limit)), call, stored, number)
+            causes.append(_too_many(limit))
     if causes:
         raise live.refuse(call, *causes)
 
@@ -161,10 +192,10 @@ def _image_secret(stored: Object) -> Iterator[Cause]:
         yield forbidden_field("spec.image.ociAuthSecretName", "must be left out")
 
 
-def _within_bounds(call: Call, stored: Object) -> tuple[list[Bounds], list[Cause]]:
+def _within_bounds(allowed: _AllBounds, stored: Object) -> tuple[list[Bounds], list[Cause]]:
     """The bounds that the claim keeps, for the verb that has the fewest; or what breaks them."""
     within: list[Bounds] = []
-    for alternatives in call.allow.bounds:
+    for alternatives in allowed:
         within = [bounds for bounds in alternatives if not any(breaches(bounds, stored))]
         if not within:
             return [], list(breaches(alternatives[0], stored))
@@ -187,21 +218,24 @@ def _secrets(call: Call, stored: Object) -> Asking[list[Cause]]:
     return causes
 
 
-def _number(call: Call, within: list[Bounds]) -> Asking[list[Cause]]:
+def _limit(within: list[Bounds]) -> int | None:
     """How many there may be, by the widest of the bounds that the claim keeps."""
     limits = [bounds.max_host_claims for bounds in within if bounds.max_host_claims is not None]
-    if len(limits) < len(within) or not limits:
-        return []
+    return max(limits) if limits and len(limits) == len(within) else None
+
+
+def _number(call: Call) -> Asking[int]:
+    """How many there are."""
     reply = yield narrowing.count(call)
     if reply.code != 200:
         raise filtering.refusal(reply)
     found = filtering.parse_reply(reply)
-    more = _mapping(found, "metadata").get("remainingItemCount", 0)
-    if len(found["items"]) + more < max(limits):
-        return []
-    return [
-        forbidden_field("metadata.namespace", f"has {max(limits)} hostclaims, as many as it may")
-    ]
+    more: int = _mapping(found, "metadata").get("remainingItemCount", 0)
+    return len(found["items"]) + more
+
+
+def _too_many(limit: int) -> Cause:
+    return forbidden_field("metadata.namespace", f"has {limit} hostclaims, as many as it may")
 
 
 def _mapping(parent: Object, key: str) -> Object:
