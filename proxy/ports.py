@@ -233,6 +233,13 @@ class Meter(Protocol):
         """Count a request that ended; `verb` and `resource` are of closed sets."""
         ...
 
+    def shadowed(self, decision: str, policy: str) -> None:
+        """Count a request that would have been decided so, had the shadow `policy` counted.
+
+        `decision` is `allow` or `forbid`; `policy` is the name of a document.
+        """
+        ...
+
     def watching(self, change: int) -> None:
         """Count a watch that was opened (+1) or has ended (-1)."""
         ...

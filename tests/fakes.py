@@ -214,10 +214,14 @@ class FakeMeter:
     def __init__(self) -> None:
         self.answers: list[tuple[str, str, int]] = []
         self.open_watches = 0
+        self.shadows: list[tuple[str, str]] = []
 
     def answered(self, verb: str, resource: str, code: int, seconds: float) -> None:
         assert seconds >= 0
         self.answers.append((verb, resource, code))
+
+    def shadowed(self, decision: str, policy: str) -> None:
+        self.shadows.append((decision, policy))
 
     def watching(self, change: int) -> None:
         self.open_watches += change

@@ -172,6 +172,22 @@ def test_nobody_goes_around_a_constructor() -> None:
     assert going == set()
 
 
+def readers_of(*names: str) -> set[str]:
+    """The files in which an attribute of one of these names is read."""
+    return {
+        file
+        for file, node in nodes()
+        if isinstance(node, ast.Attribute) and node.attr in names and isinstance(node.ctx, ast.Load)
+    }
+
+
+def test_what_shadow_rules_say_is_read_where_it_is_kept_and_where_it_is_recorded() -> None:
+    kept = {f"core/policy/{name}.py" for name in ("combining", "rules", "subjects")}
+    recorded = {"core/audit.py", "core/shadow.py", "pipeline/life.py"}
+    assert readers_of("shadow", "only_in_shadow") <= kept | recorded
+    assert readers_of("decided", "bounded") == {"pipeline/life.py"}
+
+
 # Imports that point one way.
 
 CONTRACTS = [

@@ -17,6 +17,7 @@ from proxy.core.body import Object
 from proxy.core.entitlement import Allow, Deny
 from proxy.core.identity import Identity
 from proxy.core.review import user_info
+from proxy.core.shadow import Difference, Verdict
 from proxy.core.wire import Fields, RawRequest
 
 CLIENT_GONE: Final = 499
@@ -24,6 +25,10 @@ CLIENT_GONE: Final = 499
 
 PATCH_TYPE: Final = "hostclaim-proxy.metal3.io/patch-type"
 """The annotation with the media type of a patch."""
+
+SHADOW_DECISION: Final = "hostclaim-proxy.metal3.io/shadow-decision"
+SHADOW_REASON: Final = "hostclaim-proxy.metal3.io/shadow-reason"
+"""The annotations with what shadow rules would have changed; none, if nothing."""
 
 _LONGEST = 256
 _LONGEST_REASON = 2048
@@ -50,6 +55,7 @@ class Trail:
     identity: Identity | None = None
     request: RequestInfo | None = None
     decision: Allow | Deny | None = None
+    shadow: Difference | None = None
     code: int = 0
     message: str = ""
 
@@ -120,12 +126,12 @@ def _response(trail: Trail) -> Object:
 def _annotations(trail: Trail) -> dict[str, str]:
     match trail.decision:
         case Allow(reason=reason):
-            decision = "allow"
+            decision = Verdict.ALLOW
         case Deny(reason=reason, rule=rule):
-            decision = "forbid"
+            decision = Verdict.FORBID
             reason = f"{reason}; {rule.origin}" if rule else reason
         case None:
-            decision, reason = "forbid", trail.message
+            decision, reason = Verdict.FORBID, trail.message
         case _:
             assert_never(trail.decision)
     found = {
@@ -136,6 +142,9 @@ def _annotations(trail: Trail) -> dict[str, str]:
     if isinstance(request, ResourceRequest) and request.patch_type is not None:
         # An apply needs other verbs than a patch, and no other field tells one from the other.
         found[PATCH_TYPE] = request.patch_type.value
+    if trail.shadow is not None:
+        found[SHADOW_DECISION] = trail.shadow.verdict
+        found[SHADOW_REASON] = _bounded(trail.shadow.reason)
     return found
 
 

@@ -84,6 +84,26 @@ class _Answers(Collector):
         yield times
 
 
+class _Shadows(Collector):
+    """What shadow policies would have changed."""
+
+    def __init__(self) -> None:
+        self._number: Counter[tuple[str, str]] = Counter()
+
+    def add(self, decision: str, policy: str) -> None:
+        self._number[decision, policy] += 1
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        number = CounterMetricFamily(
+            "hostclaim_proxy_shadow_decisions",
+            "Requests that a shadow policy would have had decided otherwise, and how.",
+            labels=("decision", "policy"),
+        )
+        for labels, count in self._number.items():
+            number.add_metric(labels, count)
+        yield number
+
+
 class Metrics:
     """The port `Meter`, and the page that shows what it counted."""
 
@@ -92,6 +112,8 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         self._answers = _Answers()
         self._registry.register(self._answers)
+        self._shadows = _Shadows()
+        self._registry.register(self._shadows)
         self._watches = Gauge(
             "hostclaim_proxy_open_watches", "Watches open now.", registry=self._registry
         )
@@ -99,6 +121,10 @@ class Metrics:
     def answered(self, verb: str, resource: str, code: int, seconds: float) -> None:
         """As the port says."""
         self._answers.add(verb, resource, code, seconds)
+
+    def shadowed(self, decision: str, policy: str) -> None:
+        """As the port says."""
+        self._shadows.add(decision, policy)
 
     def watching(self, change: int) -> None:
         """As the port says."""

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 
 from cachetools import TTLCache
 
@@ -20,6 +21,7 @@ from proxy.core import (
     entitlement,
     filtering,
     narrowing,
+    shadow,
     spanning,
     status,
 )
@@ -35,8 +37,10 @@ from proxy.core.audit import Trail
 from proxy.core.conversation import Conversation, Forward, Merge, Outcome
 from proxy.core.entitlement import Allow, Decision, Deny
 from proxy.core.errors import InternalError, Refused, Unavailable
+from proxy.core.hostclaims import OutOfBounds
 from proxy.core.narrowing import Call
 from proxy.core.policy import RuleSet
+from proxy.core.shadow import Difference
 from proxy.core.wire import Headers, RawRequest, Reply
 from proxy.pipeline.admission import Admission, Limits
 from proxy.pipeline.watches import Watches, is_watch
@@ -166,14 +170,20 @@ class Pipeline:
             body = await client.body(MAX_BODY)
             if body and self._clock() - trail.received > _HOLDS:
                 # What was taken away meanwhile must not be kept by a body that comes slowly.
-                trail.decision = None
+                trail.decision = trail.shadow = None
                 caller = await self._authenticator.recheck(caller)
                 rules, decision = await self._decide(caller, request, trail, recheck=True)
                 if isinstance(decision, Deny):
                     await self._deny(decision, trail, client)
                     return
             call = self._in_json(Call(decision, trail.raw, trail.audit_id, body))
-            outcome = await self._outcome(call, request, rules)
+            try:
+                outcome = await self._outcome(call, request, rules)
+            except OutOfBounds as refused:
+                trail.shadow = trail.shadow or _supposed(
+                    trail, partial(shadow.bounded, refused, rules)
+                )
+                raise
             await self._give(outcome, _Whose(caller, decision, trail), client)
 
     async def _decide(
@@ -181,6 +191,8 @@ class Pipeline:
     ) -> tuple[RuleSet, Decision]:
         rules = await self._entitlements.rules(caller, recheck=recheck)
         trail.decision = entitlement.authorize(caller.identity, request, rules)
+        if rules.shadow is not None:
+            trail.shadow = _supposed(trail, partial(shadow.decided, trail.decision, rules))
         return rules, trail.decision
 
     async def _deny(self, deny: Deny, trail: Trail, client: Client) -> None:
@@ -330,6 +342,9 @@ class Pipeline:
         for trail, now in ended:
             verb, resource = _labels(trail.request)
             self._meter.answered(verb, resource, trail.code, now - trail.received)
+            if trail.shadow is not None:
+                for policy in trail.shadow.policies:
+                    self._meter.shadowed(trail.shadow.verdict, policy)
             try:
                 events.append(audit.event(trail, now))
             except Exception:
@@ -348,6 +363,15 @@ class Pipeline:
 def _signed(reply: Reply, headers: Headers, trail: Trail) -> Reply:
     """The answer with the id under which its audit record is found."""
     return Reply(reply.code, (*headers, ("Audit-Id", trail.audit_id)), reply.body)
+
+
+def _supposed(trail: Trail, find: Callable[[], Difference | None]) -> Difference | None:
+    """What shadow rules would have changed. They change nothing, not even by a fault of ours."""
+    try:
+        return find()
+    except Exception:
+        log.exception("request %s cannot be decided with shadow rules", trail.audit_id)
+        return None
 
 
 def _labels(request: RequestInfo | None) -> tuple[str, str]:

@@ -38,6 +38,15 @@ def test_an_answer_counts_where_it_belongs_however_often_it_came() -> None:
         assert page[took] == 6
 
 
+def test_what_shadow_policies_would_have_decided_is_counted_by_policy() -> None:
+    metrics = Metrics()
+    for policy in ("blue", "red", "blue"):
+        metrics.shadowed("forbid", policy)
+    page = samples(metrics)
+    assert page["hostclaim_proxy_shadow_decisions_total forbid blue"] == 2
+    assert page["hostclaim_proxy_shadow_decisions_total forbid red"] == 1
+
+
 def test_how_long_answers_took_is_shown_but_not_for_watches() -> None:
     metrics = Metrics()
     metrics.answered("get", "secrets", 200, 0.25)
