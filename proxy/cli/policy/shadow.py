@@ -1,0 +1,137 @@
+"""`hostclaim-proxy policy shadow`: list what shadow policies would have changed."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from proxy.cli import yamltext
+from proxy.core.tally import Change, Tally, Times
+from proxy.core.terminal import printable
+from proxy.edge import auditreader
+from proxy.edge.auditreader import Line, Unreadable
+
+CANNOT_BE_USED: Final = 2
+
+_HEAD: Final = ("WHO", "VERB", "RESOURCE", "NAMESPACE", "WOULD BE", "COUNT", "FIRST", "LAST", "BY")
+# How many lines are told one by one, and after how many it is told that it goes on.
+_TOLD: Final = 20
+_OFTEN: Final = 200_000
+
+
+@click.command()
+@click.argument(
+    "paths",
+    metavar="AUDIT...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
+)
+@click.option("--fail", is_flag=True, help="End with 1 if anything would have been changed.")
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True
+)
+def shadow(paths: tuple[Path, ...], fail: bool, output: str) -> None:  # noqa: FBT001 - click's way
+    """List what policies with `enforcement: shadow` would have changed, by recorded audit logs.
+
+    \b
+    Of today and of the days before, the most frequent first:
+      hostclaim-proxy policy shadow audit.jsonl audit.jsonl.*.gz
+    Of a proxy that writes to standard output, in a pod:
+      kubectl logs deploy/hostclaim-proxy | hostclaim-proxy policy shadow -
+
+    Each line is what somebody did in a namespace, what would have been decided instead, by which
+    rules, how often, and when for the first and the last time. Lines that are no audit records
+    are told on standard error and passed over; the last one may be incomplete while it is written.
+
+    Exit codes: 0 for done, 1 with --fail if anything would have been changed, 2 if a file cannot
+    be read to its end.
+    """  # noqa: D301 - click wants the character \b itself
+    tally = Tally()
+    problems = Problems()
+    for number, line in enumerate(auditreader.read(paths), start=1):
+        if isinstance(line.found, Unreadable):
+            problems.add(line, line.found)
+        else:
+            tally.add(line.found)
+        if number % _OFTEN == 0:
+            click.echo(f"{number} lines read", err=True)
+    problems.end()
+    click.echo(_rendered(tally, problems.number, output), nl=False)
+    if problems.broken:
+        raise SystemExit(CANNOT_BE_USED)
+    if fail and tally.changed:
+        raise SystemExit(1)
+
+
+class Problems:
+    """Tells of lines that cannot be read, and of many how many more there are."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.broken = False
+
+    def add(self, line: Line, why: Unreadable) -> None:
+        """Tell of one; what ends a file is always told."""
+        self.number += 1
+        self.broken |= why.ends_file
+        if self.number <= _TOLD or why.ends_file:
+            click.echo(printable(f"{line.file}:{line.number}: {why.message}"), err=True)
+
+    def end(self) -> None:
+        """Say that there were more than were told."""
+        if self.number > _TOLD:
+            click.echo(f"{self.number} lines could not be read", err=True)
+
+
+def _rendered(tally: Tally, unreadable: int, output: str) -> str:
+    if output == "text":
+        return "".join(f"{printable(line)}\n" for line in _text(tally))
+    found = {
+        "records": tally.records,
+        "unreadable": unreadable,
+        "changed": tally.changed,
+        "leftOut": tally.left_out,
+        "changes": [_object(*each) for each in tally.changes()],
+    }
+    return json.dumps(found, indent=2) + "\n" if output == "json" else yamltext.dump(found)
+
+
+def _object(change: Change, times: Times) -> dict[str, Any]:
+    return {
+        **change._asdict(),
+        "count": times.count,
+        "first": times.first,
+        "last": times.last,
+    }
+
+
+def _text(tally: Tally) -> Iterator[str]:
+    if tally.changed:
+        yield from _table([_HEAD, *(_row(*each) for each in tally.changes())])
+        yield ""
+    if tally.left_out:
+        yield f"{tally.left_out} more are of too many kinds to be listed"
+    yield f"{tally.changed} of {tally.records} requests would have been decided otherwise"
+
+
+def _row(change: Change, times: Times) -> tuple[str, ...]:
+    namespace = change.namespace or "(all)"
+    what = (change.user, change.verb, change.resource, namespace, change.decision)
+    return (*what, str(times.count), _second(times.first), _second(times.last), change.reason)
+
+
+def _second(time: str) -> str:
+    """A time as short as it tells one from the other."""
+    whole, point, _ = time.partition(".")
+    return f"{whole}Z" if point else time
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
