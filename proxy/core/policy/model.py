@@ -6,13 +6,11 @@ Nothing is read loosely: no unknown field, and no value of another type.
 from collections.abc import Collection, Iterator, Mapping
 from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, NamedTuple, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
-from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core.core_schema import WithDefaultSchema
 
 from proxy.core.attributes import OPT_IN, Verb
 from proxy.core.bounds import Bounds
@@ -270,42 +268,34 @@ class AccessPolicy(Model):
     spec: Spec
 
 
-_MODELS: Final[Mapping[Path, type[Model]]] = {
-    (): AccessPolicy,
-    ("metadata",): Metadata,
-    ("spec",): Spec,
-    ("spec", "subjects"): Subject,
-    ("spec", "allow"): Grant,
-    ("spec", "allow", "bounds"): ClaimBounds,
-    ("spec", "allow", "bounds", "hostSelector"): SelectorBounds,
-    ("spec", "deny"): Denial,
-}
+class Part(NamedTuple):
+    """A field of a mapping that holds mappings of the document's own: one, or a list of them."""
+
+    model: type[Model]
+    listed: bool
 
 
-def model_at(path: Path) -> type[Model]:
-    """What the mapping at a path of a document is read as."""
-    return _MODELS[tuple(step for step in path if isinstance(step, str))]
+@cache
+def parts(model: type[Model]) -> Mapping[str, Part]:
+    """The fields of a mapping that hold further ones."""
+    found = {}
+    for name, field in model.model_fields.items():
+        listed = get_origin(field.annotation) is tuple
+        inside: Any = get_args(field.annotation)[0] if listed else field.annotation
+        if isinstance(inside, type) and issubclass(inside, Model):
+            found[to_camel(name)] = Part(inside, listed)
+    return found
+
+
+def model_at(model: type[Model], path: Path) -> type[Model]:
+    """What the mapping at a path, from one that is read as `model`, is read as."""
+    for step in path:
+        if isinstance(step, str):
+            model = parts(model)[step].model
+    return model
 
 
 @cache
 def fields(model: type[Model]) -> tuple[str, ...]:
     """The fields of a mapping as a document spells them."""
     return tuple(to_camel(name) for name in model.model_fields)
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of a document, for editors."""
-    return {
-        "$schema": GenerateJsonSchema.schema_dialect,
-        **AccessPolicy.model_json_schema(schema_generator=_GenerateSchema),
-    }
-
-
-class _GenerateSchema(GenerateJsonSchema):
-    """Without titles and defaults, which say nothing that is not there already."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - as inherited
-        return False
-
-    def default_schema(self, schema: WithDefaultSchema) -> dict[str, Any]:
-        return self.generate_inner(schema["schema"])

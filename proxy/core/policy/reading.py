@@ -4,46 +4,84 @@ All or none: rules come only from documents in which nothing is wrong.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, assert_never
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.core.policy.codes import Code
-from proxy.core.policy.faults import Fault, closest, suggestion, wrong_type
+from proxy.core.policy.faults import Fault, closest, suggestion, ticked, wrong_type
+from proxy.core.policy.formats import KINDS, AnyDocument
 from proxy.core.policy.located import Document, Path, Problem, dotted, shown
 from proxy.core.policy.model import (
-    KIND,
     AccessPolicy,
     Enforcement,
     Model,
     Statement,
     fields,
     model_at,
+    parts,
 )
 from proxy.core.policy.origins import Origin
 from proxy.core.policy.rules import Effect, Rule
 from proxy.core.policy.subjects import Entry, PolicySet
+from proxy.core.policy.testmodel import Placed, PolicyTest
+
+_WRITE_KIND = "write " + ticked((f"kind: {kind}" for kind in KINDS), " or ")
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What good documents say: the rules, and the tests of them, in the order of the files."""
+
+    policies: PolicySet
+    tests: tuple[Placed, ...] = ()
+
+
+class Given(NamedTuple):
+    """A mapping of a document as it is written, and the model that it is to be read by."""
+
+    path: Path
+    model: type[Model]
+    tree: Mapping[str, object]
 
 
 def parse(documents: Iterable[Document]) -> PolicySet | tuple[Problem, ...]:
+    """The rules that documents say, all or none; or every problem, as `read` finds them."""
+    found = read(documents)
+    return found.policies if isinstance(found, Read) else found
+
+
+def read(documents: Iterable[Document]) -> Read | tuple[Problem, ...]:
     """Read documents, all or none.
 
     Returns:
-        The rules; or every problem of every document, in the order of the files.
+        What they say; or every problem of every document, in the order of the files.
     """
     entries: list[Entry] = []
+    tests: list[Placed] = []
     problems: list[Problem] = []
-    names: dict[str, str] = {}
+    names: dict[tuple[str, str], str] = {}
+    tested: Document | None = None
     for document in documents:
         match _read(document):
             case AccessPolicy() as policy:
                 entries += _compile(document, policy)
-            case faults:
+            case PolicyTest() as test:
+                tests += _placed(document, test)
+                tested = document
+            case [*faults]:
                 problems += faults
+            case never:
+                assert_never(never)
         problems += _doubled(document, names)
-    return tuple(problems) if problems else PolicySet(entries)
+    if tested is not None and not entries and not problems:
+        # Whoever forgets a file has to know: without a rule, everybody is locked out.
+        hint = "give the policies, too"
+        fault = Fault("tests policies, and there are none", hint, Code.CONTRADICTION)
+        problems.append(_problem(tested, ("kind",), fault))
+    return tuple(problems) if problems else Read(PolicySet(entries), tuple(tests))
 
 
 def _compile(document: Document, policy: AccessPolicy) -> Iterator[Entry]:
@@ -65,70 +103,77 @@ def _rule(document: Document, name: str, effect: Effect, number: int, statement:
     return Rule(origin, effect, statement.permissions(), statement.namespaces)
 
 
-def _doubled(document: Document, names: dict[str, str]) -> Iterator[Problem]:
-    """A name that an earlier document has; `names` says which one."""
+def _placed(document: Document, test: PolicyTest) -> Iterator[Placed]:
+    for number, trial in enumerate(test.spec.tests):
+        path = ("spec", "tests", number)
+        line = document.layout.value(path).line
+        yield Placed(Origin(document.file, test.metadata.name, dotted(path), line), trial)
+
+
+def _doubled(document: Document, names: dict[tuple[str, str], str]) -> Iterator[Problem]:
+    """A name that an earlier document of its kind has; `names` says which one."""
     match document.tree:
-        case {"metadata": {"name": str(name)}}:
+        case {"kind": str(kind), "metadata": {"name": str(name)}}:
             path = ("metadata", "name")
-            if name in names:
-                message = f"{shown(name)} is the name of {names[name]}"
+            if earlier := names.get((kind, name)):
+                message = f"{shown(name)} is the name of {earlier}"
                 fault = Fault(message, "choose another", Code.DUPLICATE_NAME)
                 yield _problem(document, path, fault)
             else:
-                names[name] = f"{document.file}:{document.layout.value(path).line}"
+                names[kind, name] = f"{document.file}:{document.layout.value(path).line}"
 
 
-def _read(document: Document) -> AccessPolicy | list[Problem]:
+def _read(document: Document) -> AnyDocument | list[Problem]:
     tree = document.tree
     if not isinstance(tree, dict):
         return [_problem(document, (), wrong_type("model_type", tree))]
-    if tree.get("kind") != KIND:
+    kind = tree.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
         # Nothing else that could be said about another kind would help.
         return [_problem(document, ("kind",), _not_ours(tree))]
-    problems = [_problem(document, *found) for found in _contradictions(tree)]
+    model = KINDS[kind]
+    problems = [_problem(document, *found) for found in _contradictions(model, tree)]
     try:
-        policy = AccessPolicy.model_validate(tree)
+        read = model.model_validate(tree)
     except ValidationError as exc:
-        errors = exc.errors(include_url=False)
-        problems += [_explain(document, error) for error in errors if not _is_misspelt(error)]
+        errors = [e for e in exc.errors(include_url=False) if not _is_misspelt(model, e)]
+        problems += [_explain(document, model, error) for error in errors]
     else:
         if not problems:
-            return policy
+            return read
     return sorted(problems, key=lambda problem: problem.position)
 
 
 def _not_ours(tree: Mapping[str, Any]) -> Fault:
     match tree:
         case {"kind": str(kind)}:
-            message = f"unknown kind {shown(kind)}"
-            return Fault(message, f"write `kind: {KIND}`", Code.UNKNOWN_VALUE)
+            meant = closest(kind, KINDS)
+            hint = f"did you mean `kind: {meant}`?" if meant else _WRITE_KIND
+            return Fault(f"unknown kind {shown(kind)}", hint, Code.UNKNOWN_VALUE)
         case {"kind": other}:
             return wrong_type("string_type", other)
-    return Fault("is missing", f"write `kind: {KIND}`", Code.MISSING_FIELD)
+    return Fault("is missing", _WRITE_KIND, Code.MISSING_FIELD)
 
 
-def _contradictions(tree: Mapping[str, Any]) -> Iterator[tuple[Path, Fault]]:
+def _contradictions(
+    document: type[Model], tree: Mapping[str, object]
+) -> Iterator[tuple[Path, Fault]]:
     """What is wrong with which fields are there, whether or not their values are right."""
-    for path, part in _parts(tree):
-        if isinstance(part, dict):
-            model = model_at(path)
-            yield from ((path, fault) for fault in model.contradictions(_meant(model, part)))
+    for path, model, given in _parts(document, tree):
+        yield from ((path, fault) for fault in model.contradictions(_meant(model, given)))
 
 
-def _parts(tree: Mapping[str, Any]) -> Iterator[tuple[Path, object]]:
-    """Whatever stands where a document has a mapping of its own."""
-    yield (), tree
-    yield ("metadata",), tree.get("metadata")
-    spec = tree.get("spec")
-    yield ("spec",), spec
-    for name in ("subjects", "allow", "deny"):
-        items = spec.get(name) if isinstance(spec, dict) else None
-        for number, item in enumerate(items if isinstance(items, list) else ()):
-            yield ("spec", name, number), item
-            bounds = item.get("bounds") if isinstance(item, dict) else None
-            if name == "allow" and isinstance(bounds, dict):
-                yield ("spec", name, number, "bounds"), bounds
-                yield ("spec", name, number, "bounds", "hostSelector"), bounds.get("hostSelector")
+def _parts(model: type[Model], tree: object, path: Path = ()) -> Iterator[Given]:
+    """Each mapping that stands where the document has one of its own."""
+    if not isinstance(tree, dict):
+        return
+    yield Given(path, model, tree)
+    for name, part in parts(model).items():
+        inside = tree.get(name)
+        if not part.listed:
+            yield from _parts(part.model, inside, (*path, name))
+        for number, item in enumerate(inside if part.listed and isinstance(inside, list) else ()):
+            yield from _parts(part.model, item, (*path, name, number))
 
 
 def _meant(model: type[Model], given: Iterable[str]) -> set[str]:
@@ -137,13 +182,15 @@ def _meant(model: type[Model], given: Iterable[str]) -> set[str]:
     return {name if name in known else closest(name, known) or name for name in given}
 
 
-def _is_misspelt(error: ErrorDetails) -> bool:
+def _is_misspelt(document: type[Model], error: ErrorDetails) -> bool:
     """Whether a field is missing only because it goes by a wrong name."""
     *parent, name = error["loc"]
-    return error["type"] == "missing" and name in _meant(model_at(tuple(parent)), error["input"])
+    if error["type"] != "missing":
+        return False
+    return name in _meant(model_at(document, tuple(parent)), error["input"])
 
 
-def _explain(document: Document, error: ErrorDetails) -> Problem:
+def _explain(document: Document, model: type[Model], error: ErrorDetails) -> Problem:
     """Say in words of ours what pydantic found."""
     path = error["loc"]
     match error["type"]:
@@ -154,7 +201,7 @@ def _explain(document: Document, error: ErrorDetails) -> Problem:
             *parent, name = path
             fault = Fault(
                 f"unknown field {shown(str(name))}",
-                suggestion(str(name), fields(model_at(tuple(parent)))),
+                suggestion(str(name), fields(model_at(model, tuple(parent)))),
                 Code.UNKNOWN_FIELD,
             )
             position = document.layout.key(path)

@@ -6,7 +6,7 @@ some namespace matches.
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict
 from pydantic.json_schema import SkipJsonSchema
@@ -106,6 +106,16 @@ def _check_true(value: bool) -> bool:  # noqa: FBT001 - pydantic calls it with t
     if not value:
         raise _error("is `false`", "leave the field out, or write `true`")
     return value
+
+
+def refuse(message: str, hint: str) -> NoReturn:
+    """Refuse a mapping whose fields cannot all be so, and say what would be right."""
+    raise _error(message, hint, Code.CONTRADICTION)
+
+
+def refuse_value(message: str, hint: str) -> NoReturn:
+    """Refuse a value that cannot mean anything, and say what would be right."""
+    raise _error(message, hint)
 
 
 def check_verbs(resource: attributes.Resource, verbs: Iterable[attributes.Verb]) -> None:

@@ -5,6 +5,6 @@ in force, and `PolicyFiles.status` says what is wrong.
 """
 
 from proxy.edge.policyfiles.following import PolicyFiles, Status
-from proxy.edge.policyfiles.reading import PolicyError, PolicyFile, load
+from proxy.edge.policyfiles.reading import PolicyError, PolicyFile, load, load_with_tests
 
-__all__ = ["PolicyError", "PolicyFile", "PolicyFiles", "Status", "load"]
+__all__ = ["PolicyError", "PolicyFile", "PolicyFiles", "Status", "load", "load_with_tests"]

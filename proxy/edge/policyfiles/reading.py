@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from proxy.core import policy
-from proxy.core.policy import Code, Document, PolicySet, Position, Problem
+from proxy.core.policy import Code, Document, PolicySet, Position, Problem, Read
 from proxy.edge.policyfiles import strictyaml
 
 MAX_BYTES: Final = 1 << 20
@@ -91,6 +91,15 @@ def load(paths: Iterable[Path]) -> PolicySet:
     return compiled(read(tuple(paths)))
 
 
+def load_with_tests(paths: Iterable[Path]) -> Read:
+    """Read policy files as `load` does, and the tests that stand in them.
+
+    Raises:
+        PolicyError: as `load`.
+    """
+    return understood(read(tuple(paths)))
+
+
 def fingerprint(paths: tuple[Path, ...]) -> Fingerprint:
     """The present state of the files.
 
@@ -116,10 +125,19 @@ def compiled(contents: Contents, pause: Pause = lambda: None) -> PolicySet:
     Raises:
         PolicyError: with every problem of every file.
     """
+    return understood(contents, pause).policies
+
+
+def understood(contents: Contents, pause: Pause = lambda: None) -> Read:
+    """The rules in the files, and the tests of them.
+
+    Raises:
+        PolicyError: as `compiled`.
+    """
     problems = list(contents.problems)
     with _uncollected():
-        parsed = policy.parse(_documents(contents, problems, pause))
-    if isinstance(parsed, PolicySet):
+        parsed = policy.read(_documents(contents, problems, pause))
+    if isinstance(parsed, Read):
         if problems:
             raise PolicyError(problems)
         return parsed

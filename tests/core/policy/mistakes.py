@@ -6,6 +6,7 @@ from tests.core.policy.documents import ABSENT
 PATTERN_HINT = "use a name of RFC 1123, a beginning such as `blue-*`, or `*`"
 TEXT_HINT = "use 1 to 1024 printable characters, no blanks around them"
 ONE_SUBJECT = "give one of `group`, `user`, `client`, `serviceAccount`, `everyone`"
+KINDS = "write `kind: AccessPolicy` or `kind: PolicyTest`"
 MAPPING = "not a mapping, write lines of `field: value`"
 LIST = "not a list, write `[...]`, or lines that begin with `- `"
 NAMESPACE: Path = ("spec", "allow", 0, "namespaces", 0)
@@ -32,8 +33,13 @@ WRONG: list[tuple[Path, object, str]] = [
         f"spec.allow[0]: has `patch` and `deletecollection`, {READ_ALONE}",
     ),
     (DENIAL, on_hardware("update"), f"spec.deny[0]: has `update`, {READ_ALONE}"),
-    (("kind",), ABSENT, "kind: is missing, write `kind: AccessPolicy`"),
-    (("kind",), "ConfigMap", "kind: unknown kind `ConfigMap`, write `kind: AccessPolicy`"),
+    (("kind",), ABSENT, f"kind: is missing, {KINDS}"),
+    (("kind",), "ConfigMap", f"kind: unknown kind `ConfigMap`, {KINDS}"),
+    (
+        ("kind",),
+        "accesspolicy",
+        "kind: unknown kind `accesspolicy`, did you mean `kind: AccessPolicy`?",
+    ),
     (("kind",), 1, "kind: is `1`, not a string, put it in quotes"),
     (("apiVersion",), ABSENT, "apiVersion: is missing, add `apiVersion: ...`"),
     (("apiVersion",), "v1", f"apiVersion: unknown version `v1`, use `{API_VERSION}`"),
