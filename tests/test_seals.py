@@ -234,6 +234,7 @@ VIOLATIONS = [
     (DEMO, "refresher/service.py", "proxy.demo"),
     (SUPPOSED, "app.py", "proxy.core.supposed"),
     (SUPPOSED, "core/review.py", "proxy.core.supposed"),
+    (SUPPOSED, "edge/policyfiles/reading.py", "proxy.core.rehearsal"),
     (REFRESHER, "refresher/keeping.py", "proxy.pipeline"),
     (REFRESHER, "refresher/cluster.py", "proxy.edge.upstream"),
     (DECIDING, "refresher/lease.py", "time"),

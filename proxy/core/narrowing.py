@@ -277,7 +277,7 @@ def _page(call: Call, resource: Resource, namespace: str | None, token: str) -> 
     return _request(call, request, media.JSON)
 
 
-_METHODS: Final = {
+METHODS: Final = {
     Verb.GET: "GET",
     Verb.LIST: "GET",
     Verb.WATCH: "GET",
@@ -287,6 +287,7 @@ _METHODS: Final = {
     Verb.DELETE: "DELETE",
     Verb.DELETECOLLECTION: "DELETE",
 }
+"""How each verb is sent."""
 
 
 def _stamped_only(request: ResourceRequest) -> ResourceRequest:
@@ -316,7 +317,7 @@ def _request(
 def _build(request: ResourceRequest, headers: Headers, body: bytes) -> UpstreamRequest:
     target = attributes.render(request)
     streams = request.verb is Verb.WATCH
-    return UpstreamRequest(_SEAL, _METHODS[request.verb], target, headers, body, streams)
+    return UpstreamRequest(_SEAL, METHODS[request.verb], target, headers, body, streams)
 
 
 def _headers(call: Call, accept: str) -> Headers:

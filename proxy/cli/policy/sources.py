@@ -9,8 +9,8 @@ import click
 
 from proxy import settings
 from proxy.core.identity import Identity, IssuerRules
-from proxy.core.policy import Combination, PolicySet, RuleSet
-from proxy.edge.policyfiles import PolicyError, load
+from proxy.core.policy import Combination, Placed, PolicySet, Read, RuleSet
+from proxy.edge.policyfiles import PolicyError, load_with_tests
 from proxy.settings import Settings, SettingsError
 
 WRONG_CONFIGURATION: Final = 2
@@ -20,7 +20,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What entitles people, as `serve` would have it.
+    """What entitles people, as `serve` would have it, and the tests that stand beside it.
 
     `issuers` are known with a configuration alone. Callers of `asked` are entitled by
     what the IAM permits them, too, which nobody but they can ask.
@@ -30,6 +30,7 @@ class Sources:
     combination: Combination = field(default_factory=Combination)
     issuers: Mapping[str, IssuerRules] = field(default_factory=dict)
     asked: frozenset[str] = frozenset()
+    tests: tuple[Placed, ...] = ()
 
     def rules_for(self, identity: Identity) -> RuleSet:
         """The rules that concern an identity, but for what the IAM permits it."""
@@ -76,14 +77,16 @@ def given(paths: tuple[Path, ...], config: Path | None) -> Sources:
 
 
 def _made(paths: tuple[Path, ...], read: Settings | None) -> Sources:
-    if read is None:
-        return Sources(load(paths))
-    if not paths and read.policies is not None:
+    if not paths and read is not None and read.policies is not None:
         paths = read.policies.paths
+    written = load_with_tests(paths) if paths else Read(PolicySet())
+    if read is None:
+        return Sources(written.policies, tests=written.tests)
     entitlements = read.entitlements
     return Sources(
-        load(paths) if paths else PolicySet(),
+        written.policies,
         entitlements.combination(),
         {issuer.name: issuer.rules() for issuer in read.issuers},
         frozenset(asked.issuer for asked in entitlements.permissions),
+        written.tests,
     )

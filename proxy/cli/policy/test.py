@@ -1,0 +1,92 @@
+"""`hostclaim-proxy policy test`: whether policies say what their tests expect."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import click
+
+from proxy.cli.policy import sources, verdicts
+from proxy.core.coverage import covered
+from proxy.core.rehearsal import rehearse
+
+_FAILED: Final = 1
+
+_FORMATS: Final[Mapping[str, Callable[[verdicts.Run], str]]] = {
+    "text": verdicts.text,
+    "json": verdicts.json,
+    "yaml": verdicts.yaml,
+    "junit": verdicts.junit,
+}
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
+@click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The proxy's configuration: what its issuers and its IAM's claims say counts as well."
+    " Its policies are tested, where no PATH is given.",
+)
+@click.option("--run", "wanted", metavar="TEXT", help="Only tests whose name has TEXT in it.")
+@click.option(
+    "--min-coverage",
+    "wanted_percent",
+    metavar="PERCENT",
+    type=click.IntRange(0, 100),
+    help="Fail, too, if fewer of a hundred rules decide a case.",
+)
+@click.option("-o", "--output", type=click.Choice([*_FORMATS]), default="text", show_default=True)
+def test(
+    paths: tuple[Path, ...],
+    config: Path | None,
+    wanted: str | None,
+    wanted_percent: int | None,
+    output: str,
+) -> None:
+    """Ask policies what their tests ask, and compare.
+
+    PATH is a file, or a folder of *.yaml, with AccessPolicies and PolicyTests. All of them
+    together are what the proxy would serve.
+
+    \b
+    Test a folder, and insist that every rule is tested:
+      hostclaim-proxy policy test policies/isolation --min-coverage 100
+
+    \b
+    A test is a document beside the policies, which grants nothing:
+      kind: PolicyTest
+      metadata: {name: blue}
+      spec:
+        tests:
+        - name: blue's people write claims
+          identity: {issuer: corp, groups: [/tenants/blue]}
+          request: {verbs: [get, create], resources: [hostclaims], namespaces: [blue-dev]}
+          expect: {decision: allow, rule: {policy: blue}}
+
+    Each verb, resource and namespace of a test makes a case. With a `body`, a case goes through
+    all that serves it, up to the apiserver: references, bounds, numbers.
+
+    What an IAM permits people, other than by claims of their tokens, is not known here.
+
+    Exit codes: 0 if all tests passed, 1 if one failed or fewer rules are tested than
+    --min-coverage says, 2 if files or options cannot be used or there is no test to run.
+    """  # noqa: D301 - click wants the character \b itself
+    if not paths and config is None:
+        raise click.UsageError("give a PATH or --config")
+    if wanted is not None and wanted_percent is not None:
+        raise click.UsageError("--min-coverage is about all tests, it does not go with --run")
+    given = sources.given(paths, config)
+    chosen = [one for one in given.tests if (wanted or "") in one.trial.name]
+    if not chosen:
+        # That nothing was tested must not look like success to a pipeline.
+        raise click.UsageError("there is no test to run, write documents of `kind: PolicyTest`")
+    issuers = given.issuers if config is not None else None
+    rehearsals = tuple(rehearse(one, given.rules_for, issuers) for one in chosen)
+    coverage = None if wanted is not None else covered(given.policies, rehearsals)
+    run = verdicts.Run(rehearsals, coverage, wanted_percent)
+    for issuer in sorted({one.trial.identity.issuer for one in chosen} & given.asked):
+        click.echo(f"{issuer}: what the IAM permits is not known here, and not tested", err=True)
+    click.echo(_FORMATS[output](run), nl=False)
+    raise SystemExit(0 if run.passed else _FAILED)
