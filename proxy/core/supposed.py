@@ -70,6 +70,11 @@ def identify(who: Supposed, rules: IssuerRules | None = None) -> Identity:
     return identity.identify(rules, ToldClaims({}, told, "supposed"), 0)
 
 
+def called(identity: Identity) -> str:
+    """What somebody is called to an admin, who may have given no username."""
+    return f"{identity.issuer}:{identity.username.removesuffix(UNNAMED) or '(no name)'}"
+
+
 def _naming(who: Supposed) -> OidcNaming | ServiceAccountNaming:
     if who.service_account:
         return ServiceAccountNaming()

@@ -7,7 +7,7 @@ import pytest
 from proxy.core.errors import Unauthenticated
 from proxy.core.identity import IssuerRules, OidcNaming, ServiceAccountNaming
 from proxy.core.policy.model import Subject
-from proxy.core.supposed import UNNAMED, Supposed, identify
+from proxy.core.supposed import UNNAMED, Supposed, called, identify
 
 CORP = IssuerRules(
     name="corp",
@@ -108,3 +108,14 @@ def test_a_service_account_is_nothing_else() -> None:
 def test_a_provider_has_no_service_accounts() -> None:
     with pytest.raises(ValueError, match="is no cluster"):
         identify(Supposed(issuer="corp", service_account="a/b"), CORP)
+
+
+@pytest.mark.parametrize(
+    ("who", "name"),
+    [
+        (Supposed(issuer="corp", username="alice"), "corp:alice"),
+        (Supposed(issuer="corp", groups=("/a",)), "corp:(no name)"),
+    ],
+)
+def test_somebody_is_called_by_a_name_if_there_is_one(who: Supposed, name: str) -> None:
+    assert called(identify(who)) == name

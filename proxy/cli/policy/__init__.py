@@ -9,7 +9,7 @@ import click
 from proxy.cli.lazy import Commands
 
 
-@click.group(cls=Commands, package=__name__, names=("check", "shadow", "test"))
+@click.group(cls=Commands, package=__name__, names=("check", "explain", "shadow", "test"))
 def policy() -> None:
     """Check, test and explain policy files, before they decide who gets servers.
 

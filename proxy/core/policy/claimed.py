@@ -71,6 +71,10 @@ class ClaimGrants:
             compiled = (grant, grant.compiled(), frozenset(grant.within))
             self._grants.setdefault(grant.issuer, []).append(compiled)
 
+    def __iter__(self) -> Iterator[ClaimGrant]:
+        """All of them."""
+        return (grant for grants in self._grants.values() for grant, _, _ in grants)
+
     def concern(self, issuer: str) -> bool:
         """Whether claims of an issuer's tokens mean anything."""
         return issuer in self._grants

@@ -46,6 +46,14 @@ class Entry:
     claim: str = ""
     shadow: bool = False
 
+    def concerns(self, identity: Identity) -> bool:
+        """Whether one of the subjects fits an identity."""
+        names = _names(identity)
+        return any(
+            subject.issuer == identity.issuer and subject.value in names[subject.kind]
+            for subject in self.subjects
+        )
+
     def rule_for(self, identity: Identity) -> Rule:
         """The rule as it holds for an identity that it concerns."""
         if not self.claim:

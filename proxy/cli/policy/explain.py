@@ -1,0 +1,145 @@
+"""`hostclaim-proxy policy explain`: why may somebody, or why not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from proxy.cli.policy import sources, told
+from proxy.cli.policy.asking import asked
+from proxy.cli.policy.sources import Sources
+from proxy.cli.policy.who import Who, who
+from proxy.core.attributes import ResourceRequest
+from proxy.core.explanation import Bound, Explanation
+from proxy.core.explanation import explain as explained
+from proxy.core.nearness import Near
+from proxy.core.policy import Rule
+from proxy.core.terminal import printable
+
+DENIED: Final = 1
+_NEAREST: Final = 5
+
+
+@click.command()
+@asked
+@who
+@sources.options
+@click.option(
+    "--all", "every", is_flag=True, help="Every rule that did not match, not the nearest."
+)
+@told.output()
+def explain(
+    *,
+    request: ResourceRequest,
+    who: Who,
+    config: Path | None,
+    paths: tuple[Path, ...],
+    every: bool,
+    output: str,
+) -> None:
+    """Say whether somebody may do something, which rules say so, and which nearly did.
+
+    \b
+    Of somebody as they are described:
+      hostclaim-proxy policy explain create hostclaims -n blue-dev \\
+          --as alice --as-group /tenants/blue --policies policies
+
+    The decision is the one that `serve` makes, in its own words. Of what is refused, the
+    nearest rules that did not match are told with what each of them lacked; of what is
+    allowed, the bounds that a HostClaim has to keep. What is in an object is not asked:
+    secrets that are no tenant's, or a claim beyond its bounds, are refused besides.
+
+    Exit codes: 0 if it is allowed, 1 if it is denied, 2 if the files or the options cannot
+    be used.
+    """  # noqa: D301 - click wants the character \b itself
+    if not who:
+        raise click.UsageError("say who: --as, --as-group, --as-client, --as-service-account")
+    given = sources.given(paths, config)
+    identity = who.identity(given)
+    found = explained(identity, request, given.policies, given.combination)
+    notes = tuple(_notes(given, identity.issuer))
+    shown = len(found.near) if every else _NEAREST
+    if output == "text":
+        for line in _lines(found, request, shown, notes):
+            click.echo(printable(line))
+    else:
+        click.echo(told.document(_value(found, request, shown, notes), output), nl=False)
+    if not found.allowed:
+        raise SystemExit(DENIED)
+
+
+def _notes(given: Sources, issuer: str) -> Iterator[str]:
+    if issuer in given.asked:
+        yield f"what the IAM permits those of {issuer} is not known here, and counts besides"
+
+
+def _lines(
+    found: Explanation, request: ResourceRequest, shown: int, notes: tuple[str, ...]
+) -> Iterator[str]:
+    verdict = "allow" if found.allowed else "deny"
+    yield f"{verdict}: {told.somebody(found.decision.identity)}: {told.asked(request)}"
+    yield ""
+    if found.made_by:
+        yield "granted by" if found.allowed else found.decision.reason
+        yield from _places(found.made_by)
+    else:
+        yield found.decision.reason
+    if found.overruled:
+        yield from ("", "which takes away what is granted by")
+        yield from _places(found.overruled)
+    if found.bounds:
+        yield from ("", "within the bounds of")
+        yield from _bound_lines(found.bounds)
+    if found.near:
+        yield from ("", _heading(found.near[:shown], len(found.near)))
+        for near in found.near[:shown]:
+            yield f"  {near.origin}"
+            yield from (f"      it {lack.message}" for lack in near.lacks)
+    for note in notes:
+        yield from ("", f"note: {note}")
+
+
+def _heading(near: tuple[Near, ...], among: int) -> str:
+    more = f" ({len(near)} of {among}, --all for all)" if len(near) < among else ""
+    return f"the nearest rules that do not grant it{more}"
+
+
+def _places(rules: tuple[Rule, ...]) -> Iterator[str]:
+    return (f"  {rule.origin}" for rule in rules)
+
+
+def _bound_lines(bounds: tuple[Bound, ...]) -> Iterator[str]:
+    """One of the rules has to be kept, for each verb that the request needs."""
+    verb = None
+    for bound in bounds:
+        either = "or" if bound.verb is verb else bound.verb.value
+        verb = bound.verb
+        yield f"  {either}: {told.bounds(bound.bounds)}"
+        yield f"      {bound.rule.origin}"
+
+
+def _value(
+    found: Explanation, request: ResourceRequest, shown: int, notes: tuple[str, ...]
+) -> dict[str, Any]:
+    return {
+        "decision": "allow" if found.allowed else "deny",
+        "reason": found.decision.reason,
+        "identity": told.identity(found.decision.identity),
+        "request": told.request(request),
+        "rules": [told.rule(rule) for rule in found.made_by],
+        "overruled": [told.rule(rule) for rule in found.overruled],
+        "bounds": [_bound(bound) for bound in found.bounds],
+        "near": [_near(near) for near in found.near[:shown]],
+        "notes": [*notes],
+    }
+
+
+def _bound(bound: Bound) -> dict[str, Any]:
+    kept = told.bounds_value(bound.bounds)
+    return {"verb": bound.verb.value, "rule": told.rule(bound.rule), "bounds": kept}
+
+
+def _near(near: Near) -> dict[str, Any]:
+    lacks = [{"what": lack.thing.name.lower(), "message": lack.message} for lack in near.lacks]
+    return {"origin": near.origin, "lacks": lacks}

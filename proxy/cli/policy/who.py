@@ -1,0 +1,152 @@
+"""Whom a command is about: the options that describe somebody, and who that is."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Final
+
+import click
+
+from proxy.cli.policy.sources import Sources
+from proxy.core.errors import Unauthenticated
+from proxy.core.identity import Identity, ServiceAccountNaming
+from proxy.core.policy.faults import suggestion
+from proxy.core.policy.subjects import SubjectKind
+from proxy.core.supposed import Supposed, identify
+
+_HINT: Final = "--issuer"
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Somebody as the options describe them."""
+
+    user: str
+    groups: tuple[str, ...]
+    client: str
+    service_account: str
+    claims: tuple[str, ...]
+    issuer: str
+
+    def __bool__(self) -> bool:
+        """Whether the options say anything of somebody."""
+        return bool(self.user or self.groups or self.client or self.service_account or self.claims)
+
+    def identity(self, sources: Sources) -> Identity:
+        """Who that is, as a token of theirs would say.
+
+        Raises:
+            click.UsageError: no token could say so, or it is not said whose.
+        """
+        issuer = self.issuer or self._only_issuer(sources)
+        known = _issuers(sources)
+        if sources.issuers and issuer not in sources.issuers:
+            message = f"`{issuer}` is no issuer of the configuration, {suggestion(issuer, known)}"
+            raise click.BadParameter(message, param_hint=_HINT)
+        try:
+            supposed = Supposed(
+                issuer=issuer,
+                username=self.user,
+                groups=self.groups,
+                client=self.client,
+                service_account=self.service_account,
+                claims=_claims(self.claims),
+            )
+            return identify(supposed, sources.issuers.get(issuer))
+        except (ValueError, Unauthenticated) as exc:
+            raise click.UsageError(f"no token says so: {exc}") from exc
+
+    def _only_issuer(self, sources: Sources) -> str:
+        """The issuer of whom nobody needs to be told, as there is no other."""
+        accounts = bool(self.service_account)
+        fitting = sorted(
+            name for name, kind in _issuers(sources).items() if kind in {accounts, None}
+        )
+        if len(fitting) != 1:
+            choice = f", one of {', '.join(fitting)}" if fitting else ""
+            raise click.UsageError(f"give {_HINT}{choice}")
+        return fitting[0]
+
+
+def _issuers(sources: Sources) -> Mapping[str, bool | None]:
+    """Every issuer, and whether those of it are service accounts; None where that is not said."""
+    if sources.issuers:
+        return {
+            name: isinstance(rules.naming, ServiceAccountNaming)
+            for name, rules in sources.issuers.items()
+        }
+    found: dict[str, bool | None] = {}
+    for entry in sources.policies:
+        for subject in entry.subjects:
+            if subject.kind is SubjectKind.EVERYONE:
+                found.setdefault(subject.issuer, None)
+            else:
+                found[subject.issuer] = subject.kind is SubjectKind.SERVICE_ACCOUNT
+    return found
+
+
+def _claims(given: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise click.BadParameter(f"`{text}` is not NAME=VALUE", param_hint="--as-claim")
+        found[name] = (*found.get(name, ()), value)
+    return found
+
+
+_OPTIONS: Final = (
+    click.option("--as", "as_user", default="", metavar="USER", help="Somebody of this username."),
+    click.option(
+        "--as-group",
+        "as_groups",
+        multiple=True,
+        metavar="GROUP",
+        help="A group that they are in. Can be given more than once.",
+    ),
+    click.option(
+        "--as-client", default="", metavar="ID", help="The OAuth client that they came with."
+    ),
+    click.option(
+        "--as-service-account",
+        default="",
+        metavar="NS/NAME",
+        help="A service account of a management cluster, and nothing else.",
+    ),
+    click.option(
+        "--as-claim",
+        "as_claims",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A value in a claim of their token. Can be given more than once.",
+    ),
+    click.option(
+        "--issuer",
+        "as_issuer",
+        default="",
+        metavar="NAME",
+        help="The issuer that they are of, where there is more than one.",
+    ),
+)
+
+
+def who(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives the command a `Who`."""
+
+    @wraps(command)
+    def told(
+        *args: Any,
+        as_user: str,
+        as_groups: tuple[str, ...],
+        as_client: str,
+        as_service_account: str,
+        as_claims: tuple[str, ...],
+        as_issuer: str,
+        **kwargs: Any,
+    ) -> Any:
+        said = Who(as_user, as_groups, as_client, as_service_account, as_claims, as_issuer)
+        return command(*args, who=said, **kwargs)
+
+    for option in reversed(_OPTIONS):
+        told = option(told)
+    return told
