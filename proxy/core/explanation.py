@@ -30,8 +30,10 @@ from proxy.core.policy.rules import covers
 PATCHES: Final = {patch.name.lower(): patch for patch in PatchType}
 """What the types of a patch are called for short."""
 
+BOUNDED: Final = frozenset({Verb.CREATE, Verb.UPDATE, Verb.PATCH})
+"""What a HostClaim is written by, and bounds are about."""
+
 _SPANNING: Final = (Verb.LIST, Verb.WATCH)
-_BOUNDED: Final = frozenset({Verb.CREATE, Verb.UPDATE, Verb.PATCH})
 _WRITTEN_BELOW: Final = frozenset({Verb.GET, Verb.UPDATE, Verb.PATCH})
 
 
@@ -127,7 +129,7 @@ def bounds_of(request: ResourceRequest, allow: Allow, rules: RuleSet) -> tuple[B
         return ()
     found: list[Bound] = []
     for verb, bounds in zip(required_verbs(request), allow.bounds, strict=True):
-        if verb in _BOUNDED and UNBOUNDED not in bounds:
+        if verb in BOUNDED and UNBOUNDED not in bounds:
             granting = rules.all_matching(Effect.ALLOW, HOSTCLAIMS.plural, verb, request.namespace)
             pairs = zip(granting, bounds, strict=True)
             found += [Bound(verb, rule, kept) for rule, kept in pairs]

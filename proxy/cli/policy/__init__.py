@@ -9,7 +9,9 @@ import click
 from proxy.cli.lazy import Commands
 
 
-@click.group(cls=Commands, package=__name__, names=("check", "explain", "shadow", "test"))
+@click.group(
+    cls=Commands, package=__name__, names=("check", "explain", "shadow", "test", "who-can")
+)
 def policy() -> None:
     """Check, test and explain policy files, before they decide who gets servers.
 

@@ -21,6 +21,8 @@ _OPTIONS: Final = (
         is_flag=True,
         help="Instead of a namespace: a list or watch of all of them.",
     ),
+)
+_DETAILS: Final = (
     click.option(
         "--subresource", default="", metavar="NAME", help="A part of the object, such as status."
     ),
@@ -46,8 +48,8 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
         name: str | None,
         namespace: str | None,
         everywhere: bool,
-        subresource: str,
-        patch: str,
+        subresource: str = "",
+        patch: str = "",
         **kwargs: Any,
     ) -> Any:
         request = _read(
@@ -88,3 +90,10 @@ def _read(
         )
     except ValueError as exc:
         raise click.UsageError(str(exc)) from exc
+
+
+def details(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives `asked` the options that not every command has."""
+    for option in reversed(_DETAILS):
+        command = option(command)
+    return command

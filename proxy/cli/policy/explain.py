@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from proxy.cli.policy import sources, told
-from proxy.cli.policy.asking import asked
+from proxy.cli.policy.asking import asked, details
 from proxy.cli.policy.sources import Sources
 from proxy.cli.policy.who import Who, who
 from proxy.core.attributes import ResourceRequest
@@ -23,6 +23,7 @@ _NEAREST: Final = 5
 
 @click.command()
 @asked
+@details
 @who
 @sources.options
 @click.option(
@@ -129,15 +130,10 @@ def _value(
         "request": told.request(request),
         "rules": [told.rule(rule) for rule in found.made_by],
         "overruled": [told.rule(rule) for rule in found.overruled],
-        "bounds": [_bound(bound) for bound in found.bounds],
+        "bounds": [told.bound(bound) for bound in found.bounds],
         "near": [_near(near) for near in found.near[:shown]],
         "notes": [*notes],
     }
-
-
-def _bound(bound: Bound) -> dict[str, Any]:
-    kept = told.bounds_value(bound.bounds)
-    return {"verb": bound.verb.value, "rule": told.rule(bound.rule), "bounds": kept}
 
 
 def _near(near: Near) -> dict[str, Any]:

@@ -7,10 +7,13 @@ from typing import Any, Final, TypeVar
 import click
 
 from proxy.cli import yamltext
-from proxy.core.attributes import ResourceRequest
+from proxy.core.attributes import ResourceRequest, Verb
 from proxy.core.bounds import Bounds
+from proxy.core.explanation import Bound
+from proxy.core.holders import Named
 from proxy.core.identity import Identity
-from proxy.core.policy import AnyOrigin, Origin, Rule
+from proxy.core.policy import AnyOrigin, Origin, Permission, Rule
+from proxy.core.policy.subjects import Subject
 from proxy.core.supposed import called
 from proxy.core.terminal import printable
 
@@ -128,3 +131,35 @@ def asked(of: ResourceRequest) -> str:
     about = f"the {of.subresource} of {name}" if of.subresource else name
     where = f"in {of.namespace}" if of.namespace else "in all namespaces"
     return f"{verb} {about} {where}"
+
+
+def named(who: Named) -> str:
+    """Whoever a rule names, in words."""
+    subject = who.subject
+    called = f"{subject.issuer} {subject.kind} {subject.value}".rstrip()
+    wanted = " and ".join(f"`{name}` holds `{value}`" for name, value in who.claims)
+    return f"{called}, whose claim {wanted}" if wanted else called
+
+
+def subject(of: Subject) -> dict[str, Any]:
+    """A subject, as a policy file writes it."""
+    return {"issuer": of.issuer, of.kind.value: of.value or True}
+
+
+def named_value(who: Named) -> dict[str, Any]:
+    """The same for programs."""
+    claims = [{"claim": name, "value": value} for name, value in who.claims]
+    return subject(who.subject) | ({"claims": claims} if claims else {})
+
+
+def bound(of: Bound) -> dict[str, Any]:
+    """One of the bounds that what is written has to keep."""
+    return {"verb": of.verb.value, "rule": rule(of.rule), "bounds": bounds_value(of.bounds)}
+
+
+def by_resource(permissions: frozenset[Permission]) -> dict[str, list[str]]:
+    """The verbs of each resource, as Kubernetes orders them."""
+    plurals = sorted({plural for plural, _ in permissions})
+    return {
+        plural: [verb.value for verb in Verb if (plural, verb) in permissions] for plural in plurals
+    }
