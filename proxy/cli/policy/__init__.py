@@ -10,7 +10,9 @@ from proxy.cli.lazy import Commands
 
 
 @click.group(
-    cls=Commands, package=__name__, names=("check", "explain", "shadow", "test", "who-can")
+    cls=Commands,
+    package=__name__,
+    names=("check", "explain", "matrix", "shadow", "test", "who-can"),
 )
 def policy() -> None:
     """Check, test and explain policy files, before they decide who gets servers.

@@ -1,0 +1,172 @@
+"""Who may what where: everybody whom rules name, by every namespace that they name.
+
+A pattern stands for all namespaces that it covers and that are not named beside it.
+Only what concerns somebody is asked about, so what it takes grows with what is granted.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+from proxy.core import claims
+from proxy.core.attributes import HOSTCLAIMS, Verb
+from proxy.core.bounds import UNBOUNDED, Bounds
+from proxy.core.explanation import BOUNDED
+from proxy.core.holders import SINGLE, Named, combined, everyone, identity_of
+from proxy.core.identity import Identity
+from proxy.core.nearness import value_for
+from proxy.core.personas import witness
+from proxy.core.policy import (
+    ClaimGrant,
+    Combination,
+    Effect,
+    Permission,
+    PolicySet,
+    Role,
+    RuleSet,
+)
+from proxy.core.policy.rules import covering
+from proxy.core.policy.subjects import Entry, may_be_claimed
+
+NAMESPACE: Final = "{namespace}"
+"""Stands, in a claim of somebody, for the namespace of each cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A namespace, or a pattern for which a namespace stands that only it covers."""
+
+    name: str
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What somebody may in a namespace, what is denied of what is granted, and bounds.
+
+    One of the bounds has to be kept by what is written; there are none where one rule has none.
+    """
+
+    column: Column
+    permitted: frozenset[Permission]
+    denied: frozenset[Permission]
+    bounds: tuple[Bounds, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Somebody, and the cells in which something is granted."""
+
+    who: Named | Identity
+    cells: tuple[Cell, ...]
+
+
+class Matrix:
+    """Rows, made as they are asked for; `columns` are sorted by name."""
+
+    def __init__(
+        self, policies: PolicySet, combination: Combination, namespaces: Iterable[str] = ()
+    ) -> None:
+        """`namespaces` are more than those that rules name."""
+        self._policies = policies
+        self._combination = combination
+        self.columns = tuple(_columns(policies, combination, namespaces))
+        self._covered: dict[str, list[int]] = {}
+        for number, column in enumerate(self.columns):
+            for pattern in dict.fromkeys(covering(column.namespace)):
+                self._covered.setdefault(pattern, []).append(number)
+
+    def rows(self) -> Iterator[Row]:
+        """Everybody whom a rule grants something, in the order of the rules."""
+        for who in dict.fromkeys(self._named()):
+            found: dict[str, Cell] = {}
+            for cell in chain.from_iterable(map(self._of_identity, self._spelt(who))):
+                known = found.setdefault(cell.column.name, cell)
+                # Only the one whose claims name the namespace may all that there is to it.
+                if known.permitted < cell.permitted:
+                    found[cell.column.name] = cell
+            if found:
+                yield Row(who, tuple(found[name] for name in sorted(found)))
+
+    def row(self, identity: Identity) -> Row:
+        """What one identity may."""
+        return Row(identity, tuple(self._of_identity(identity)))
+
+    def _of_identity(self, identity: Identity) -> Iterator[Cell]:
+        rules = self._combination.rules(identity, (self._policies.rules_for(identity),))
+        found = {number for pattern in rules.granted() for number in self._covered.get(pattern, ())}
+        return (_cell(rules, self.columns[number]) for number in sorted(found))
+
+    def _named(self) -> Iterator[Named]:
+        of_files = [
+            Named(subject, _claims_of(entry))
+            for entry in self._policies
+            if entry.rule.effect is Effect.ALLOW
+            for subject in entry.subjects
+        ]
+        of_claims = [who for grant in self._combination.claims for who in _of_grant(grant)]
+        return combined(self._combination, of_files, of_claims)
+
+    def _spelt(self, who: Named) -> Iterator[Identity]:
+        """Somebody whose claims name the namespaces, as many at a time as a claim may hold."""
+        if not who.claims:
+            names: list[str] = [""]
+        else:
+            names = [c.namespace for c in self.columns if may_be_claimed(c.namespace)]
+        several = not any(name in SINGLE for name, _ in who.claims)
+        size = claims.MAX_VALUES // (len(who.claims) + 1) if several else 1
+        for begin in range(0, len(names), size):
+            spelt = tuple(
+                (claim, value.replace(NAMESPACE, name))
+                for name in names[begin : begin + size]
+                for claim, value in who.claims
+            )
+            if identity := identity_of(Named(who.subject, spelt)):
+                yield identity
+
+
+def _claims_of(entry: Entry) -> tuple[tuple[str, str], ...]:
+    return ((entry.claim, NAMESPACE),) if entry.claim else ()
+
+
+def _of_grant(grant: ClaimGrant) -> Iterator[Named]:
+    for role in [grant.role] if grant.role else Role:
+        yield Named(everyone(grant.issuer), ((grant.claim, value_for(grant, NAMESPACE, role)),))
+
+
+def _columns(
+    policies: PolicySet, combination: Combination, more: Iterable[str]
+) -> Iterator[Column]:
+    given = {
+        *more,
+        *(name for entry in policies for name in entry.rule.namespaces),
+        *("*" for entry in policies if entry.claim and not entry.rule.namespaces),
+        *(name for grant in combination.claims for name in grant.within),
+    }
+    names = {name for name in given if not name.endswith("*")}
+    for name in sorted(given):
+        if (namespace := witness(name, names)) is not None:
+            yield Column(name, namespace)
+
+
+def _cell(rules: RuleSet, column: Column) -> Cell:
+    permitted = rules.permissions(column.namespace)
+    granted = frozenset(
+        permission
+        for pattern in covering(column.namespace)
+        for rule in rules.granted().get(pattern, ())
+        for permission in rule.permissions
+    )
+    return Cell(column, permitted, granted - permitted, _bounds(rules, permitted, column.namespace))
+
+
+def _bounds(rules: RuleSet, permitted: frozenset[Permission], namespace: str) -> tuple[Bounds, ...]:
+    found: dict[Bounds, None] = {}
+    for verb in Verb:
+        if verb in BOUNDED and (HOSTCLAIMS.plural, verb) in permitted:
+            granting = rules.all_matching(Effect.ALLOW, HOSTCLAIMS.plural, verb, namespace)
+            bounds = [rule.bounds for rule in granting]
+            if UNBOUNDED not in bounds:
+                found |= dict.fromkeys(bounds)
+    return tuple(found)
