@@ -142,10 +142,14 @@ class SelectorBounds(Model):
     """Namespaces of hosts, one of which must be its `inNamespace`."""
 
 
+# The same for all, since pydantic would copy a default for each grant.
+_ANY_HOST: Final = SelectorBounds()
+
+
 class ClaimBounds(Model):
     """How far a HostClaim that is written by a grant may go. What is left out is not bounded."""
 
-    host_selector: SelectorBounds = SelectorBounds()
+    host_selector: SelectorBounds = Field(default_factory=lambda: _ANY_HOST)
     """Which hosts it may ask for."""
     images: values.List[values.ImagePrefix] = ()
     """URLs that end with `/`, under one of which its image and checksum must lie."""
@@ -162,7 +166,7 @@ class ClaimBounds(Model):
         )
 
 
-_UNBOUNDED: Final = ClaimBounds()
+_ANY_CLAIM: Final = ClaimBounds()
 
 
 class Grant(Statement):
@@ -181,8 +185,7 @@ class Grant(Statement):
 
     namespaces_from_claim: values.Text = ""
     """A claim of the token that lists names of namespaces; `namespaces` bound it."""
-    # Of a default that is written as such, pydantic makes a copy for each grant.
-    bounds: ClaimBounds = Field(default_factory=lambda: _UNBOUNDED)
+    bounds: ClaimBounds = Field(default_factory=lambda: _ANY_CLAIM)
     """How far the HostClaims may go. Of several grants, the widest counts."""
 
     @classmethod

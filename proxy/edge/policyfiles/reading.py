@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -105,7 +106,8 @@ def fingerprint(paths: tuple[Path, ...]) -> Fingerprint:
 
     The change time is part of it, since a copy may keep all else.
     """
-    return tuple(_traits(path) for path in _listed(paths))
+    folder_of = cache(os.path.realpath)
+    return tuple(_traits(path, folder_of) for path in _listed(paths))
 
 
 def read(paths: tuple[Path, ...]) -> Contents:
@@ -193,7 +195,7 @@ def _listed(paths: tuple[Path, ...]) -> Iterator[Path | Problem]:
         yield from (path / name for name in wanted)
 
 
-def _traits(path: Path | Problem) -> tuple[object, ...]:
+def _traits(path: Path | Problem, folder_of: Callable[[Path], str]) -> tuple[object, ...]:
     if isinstance(path, Problem):
         return (path,)
     try:
@@ -202,7 +204,8 @@ def _traits(path: Path | Problem) -> tuple[object, ...]:
         return (path, exc.errno)
     return (
         path,
-        os.path.realpath(path),
+        # One folder holds thousands of files, and most of them are no links.
+        os.path.realpath(path) if path.is_symlink() else (folder_of(path.parent), path.name),
         found.st_dev,
         found.st_ino,
         found.st_size,
