@@ -149,7 +149,7 @@ class IssuerRules:
 
     def __post_init__(self) -> None:
         # `ISSUER:USERNAME` must never read as one of Kubernetes' own names.
-        if not _ISSUER_NAME.fullmatch(self.name) or self.name == "system":
+        if not is_issuer_name(self.name):
             raise ValueError("an issuer's name must be a DNS label, and not `system`")
         if not self.url:
             raise ValueError(f"issuer `{self.name}` needs a url")
@@ -446,6 +446,16 @@ def _name(value: Any, claim: str) -> str:
     if _is_reserved(value):
         raise Unauthenticated(f"claim `{claim}` holds a name that begins with `system:`")
     return value
+
+
+def is_issuer_name(text: str) -> bool:
+    """Whether the configuration can call an issuer so."""
+    return _ISSUER_NAME.fullmatch(text) is not None and text != "system"
+
+
+def may_name(text: str) -> bool:
+    """Whether a token can name a user, a group or a client so."""
+    return claims.is_text(text) and text.strip() != "" and not _is_reserved(text)
 
 
 def _is_reserved(name: str) -> bool:

@@ -46,6 +46,14 @@ class Document:
     tree: object
     layout: Layout
 
+    @property
+    def name(self) -> str | None:
+        """Its `metadata.name`, if it has one."""
+        match self.tree:
+            case {"metadata": {"name": str(name)}}:
+                return name
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

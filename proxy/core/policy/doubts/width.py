@@ -1,0 +1,76 @@
+"""What goes further than the rest: writing everywhere, where others name their namespaces."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from proxy.core.attributes import HARDWAREDATA
+from proxy.core.policy.codes import Code
+from proxy.core.policy.doubts.doubt import Doubt, of_rule, origin_of
+from proxy.core.policy.faults import Fault, ticked
+from proxy.core.policy.rules import READ, ROLES, Effect, Role, product
+from proxy.core.policy.subjects import Entry, PolicySet, SubjectKind
+
+_READS: Final = ROLES[Role.VIEWER] | product((HARDWAREDATA.plural,), READ)
+"""What is read by people who look at everything, and tells no secret."""
+
+_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The first grants of an issuer that keep to namespaces, and to somebody."""
+
+    to_namespaces: Entry | None = None
+    to_somebody: Entry | None = None
+
+
+def wide(policies: PolicySet, besides: frozenset[int]) -> Iterator[Doubt]:
+    """Each grant that goes further than others of its issuer, but for some rules."""
+    grants = [
+        entry
+        for number, entry in enumerate(policies)
+        if number not in besides and entry.rule.effect is Effect.ALLOW
+    ]
+    kept = _kept(grants)
+    for entry in grants:
+        if entry.claim or entry.rule.permissions <= _READS:
+            continue
+        beside = kept[entry.subjects[0].issuer]
+        if "*" in entry.rule.namespaces and beside.to_namespaces is not None:
+            message = "grants more than reading in every namespace"
+            hint = f"name the namespaces, as {_example(beside.to_namespaces)} does"
+            where = entry.rule.namespaces.index("*")
+            fault = Fault(message, hint, Code.WIDE)
+            yield of_rule(entry, fault, "namespaces", where)
+            continue
+        patterns = [name for name in entry.rule.namespaces if name.endswith("*")]
+        if patterns and _is_for_everyone(entry) and beside.to_somebody is not None:
+            message = f"lets everyone of an issuer write in {ticked(patterns[:_SHOWN], ', ')}"
+            hint = f"name a group or a client, as {_example(beside.to_somebody)} does"
+            yield of_rule(entry, Fault(message, hint, Code.WIDE))
+
+
+def _kept(grants: list[Entry]) -> dict[str, _Kept]:
+    found: dict[str, _Kept] = {}
+    for entry in grants:
+        for issuer in {subject.issuer for subject in entry.subjects}:
+            kept = found.get(issuer, _Kept())
+            to_namespaces = None if "*" in entry.rule.namespaces or entry.claim else entry
+            to_somebody = None if _is_for_everyone(entry) else entry
+            found[issuer] = _Kept(
+                kept.to_namespaces or to_namespaces, kept.to_somebody or to_somebody
+            )
+    return found
+
+
+def _is_for_everyone(entry: Entry) -> bool:
+    return any(subject.kind is SubjectKind.EVERYONE for subject in entry.subjects)
+
+
+def _example(entry: Entry) -> str:
+    origin = origin_of(entry)
+    named = entry.rule.namespaces
+    more = ", ..." if len(named) > _SHOWN else ""
+    where = f" in {ticked(named[:_SHOWN], ', ')}{more}" if named else ""
+    return f"{origin.file}:{origin.line} {origin.document}{where}"
