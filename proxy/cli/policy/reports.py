@@ -5,14 +5,18 @@ so each form escapes what would be more than text to its reader.
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
+from proxy import __version__
 from proxy.cli import yamltext
-from proxy.core.policy import Problem, Severity
+from proxy.core.policy import Code, Problem, Severity
 from proxy.core.policy.excerpts import Text
 from proxy.core.terminal import printable
 
@@ -97,9 +101,103 @@ def _tree(report: Report) -> dict[str, Any]:
     return {"findings": findings, "summary": summary}
 
 
+def _sarif(report: Report) -> dict[str, Any]:
+    """For code scanning: SARIF 2.1.0, with each kind of problem as a rule (3.49)."""
+    codes = [*Code]
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "hostclaim-proxy",
+                        "version": __version__,
+                        "rules": [_sarif_rule(code) for code in codes],
+                    }
+                },
+                "columnKind": "unicodeCodePoints",
+                "results": [
+                    _sarif_result(problem, codes.index(problem.code)) for problem in report.problems
+                ],
+            }
+        ],
+    }
+
+
+def _sarif_rule(code: Code) -> dict[str, Any]:
+    return {
+        "id": code.value,
+        "shortDescription": {"text": code.meaning},
+        "help": {"text": code.meaning},
+        "defaultConfiguration": {"level": code.severity.value},
+    }
+
+
+def _sarif_result(problem: Problem, index: int) -> dict[str, Any]:
+    return {
+        "ruleId": problem.code.value,
+        "ruleIndex": index,
+        "level": problem.severity.value,
+        "message": {"text": printable(problem.said)},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": _artifact(problem.file),
+                    "region": {
+                        "startLine": problem.position.line,
+                        "startColumn": problem.position.column,
+                    },
+                }
+            }
+        ],
+    }
+
+
+def _artifact(file: str) -> dict[str, str]:
+    """A file as a URI (RFC 3986), relative to where the command is run if it lies there."""
+    path = _relative(file)
+    uri = quote(os.fsencode(path))
+    if path.startswith("/"):
+        return {"uri": f"file://{uri}"}
+    return {"uri": uri, "uriBaseId": "%SRCROOT%"}
+
+
+def _relative(file: str) -> str:
+    """A path from where the command is run, as checkouts are annotated."""
+    here = f"{Path.cwd()}/"
+    return file.removeprefix(here)
+
+
+def _github(report: Report) -> str:
+    """For GitHub Actions: workflow commands, which annotate the lines of a pull request.
+
+    A command is a line that begins with `::`; no text can end its own.
+    """
+    commands = (
+        f"::{problem.severity.value} file={_property(_relative(problem.file))}"
+        f",line={problem.position.line},col={problem.position.column}"
+        f",title={_property(problem.code.value)}::{_data(printable(problem.said))}"
+        for problem in report.problems
+    )
+    return "".join(f"{line}\n" for line in (*commands, _summary(report)))
+
+
+def _data(value: str) -> str:
+    """As `escapeData` of actions/toolkit, `packages/core/src/command.ts`."""
+    return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(value: str) -> str:
+    """As `escapeProperty` there."""
+    return _data(value).replace(":", "%3A").replace(",", "%2C")
+
+
 FORMS: Final[Mapping[str, Callable[[Report], str]]] = {
     "text": text,
     "json": lambda report: json.dumps(_tree(report), indent=2) + "\n",
     "yaml": lambda report: yamltext.dump(_tree(report)),
+    "sarif": lambda report: json.dumps(_sarif(report), indent=2) + "\n",
+    "github": _github,
 }
 """Each form by the name of `--output`."""
