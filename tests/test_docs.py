@@ -31,7 +31,7 @@ def anchors(page: Path) -> set[str]:
 
 def links() -> Iterator[tuple[Path, str]]:
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        for target in re.findall(r"\]\(([^)]+)\)", re.sub(r"`[^`]*`", "", page.read_text())):
             if not target.startswith("https://"):
                 yield page, target
 

@@ -12,7 +12,7 @@ from proxy.cli.lazy import Commands
 @click.group(
     cls=Commands,
     package=__name__,
-    names=("check", "explain", "matrix", "shadow", "test", "who-can"),
+    names=("check", "explain", "matrix", "reference", "schema", "shadow", "test", "who-can"),
 )
 def policy() -> None:
     """Check, test and explain policy files, before they decide who gets servers.

@@ -47,6 +47,14 @@ class Document:
     layout: Layout
 
     @property
+    def kind(self) -> str | None:
+        """Its `kind`, if it has one."""
+        match self.tree:
+            case {"kind": str(kind)}:
+                return kind
+        return None
+
+    @property
     def name(self) -> str | None:
         """Its `metadata.name`, if it has one."""
         match self.tree:

@@ -112,15 +112,15 @@ def _placed(document: Document, test: PolicyTest) -> Iterator[Placed]:
 
 def _doubled(document: Document, names: dict[tuple[str, str], str]) -> Iterator[Problem]:
     """A name that an earlier document of its kind has; `names` says which one."""
-    match document.tree:
-        case {"kind": str(kind), "metadata": {"name": str(name)}}:
-            path = ("metadata", "name")
-            if earlier := names.get((kind, name)):
-                message = f"{shown(name)} is the name of {earlier}"
-                fault = Fault(message, "choose another", Code.DUPLICATE_NAME)
-                yield _problem(document, path, fault)
-            else:
-                names[kind, name] = f"{document.file}:{document.layout.value(path).line}"
+    kind, name = document.kind, document.name
+    if kind is None or name is None:
+        return
+    path = ("metadata", "name")
+    if earlier := names.get((kind, name)):
+        message = f"{shown(name)} is the name of {earlier}"
+        yield _problem(document, path, Fault(message, "choose another", Code.DUPLICATE_NAME))
+    else:
+        names[kind, name] = f"{document.file}:{document.layout.value(path).line}"
 
 
 def _read(document: Document) -> AnyDocument | list[Problem]:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from proxy.core import attributes
 from proxy.core.attributes import HOSTCLAIMS, OPT_IN, SERVED, Resource, Verb
@@ -31,7 +31,16 @@ _NAMED: Final = (Verb.GET, Verb.UPDATE, Verb.PATCH, Verb.DELETE)
 _OF_STATUS: Final = (Verb.GET, Verb.UPDATE, Verb.PATCH)
 _SPANNING: Final = (Verb.LIST, Verb.WATCH)
 _WITH_BODY: Final = (Verb.CREATE, Verb.UPDATE, Verb.PATCH)
+_NOT_OF_SERVICE_ACCOUNTS: Final = ("username", "groups", "client", "claims")
+_LONGEST: Final = 256
 _RULE: Final = re.compile(r"spec\.(allow|deny)\[[0-9]+\]")
+
+
+def _check_words(value: str) -> str:
+    if not value.isprintable() or not 0 < len(value) <= _LONGEST:
+        hint = f"use 1 to {_LONGEST} printable characters"
+        values.refuse_value(f"{shown(value)} does not fit on a line", hint)
+    return value
 
 
 def _check_rule(value: str) -> str:
@@ -47,6 +56,7 @@ def _check_namespace(value: str) -> str:
     return value
 
 
+Words = Annotated[str, AfterValidator(_check_words), values.schema(minLength=1, maxLength=_LONGEST)]
 PatchType = Annotated[
     str, values.one_of("type of patch", PATCH_TYPES), values.schema(enum=[*PATCH_TYPES])
 ]
@@ -65,6 +75,15 @@ NamespaceName = Annotated[
 class Person(Model):
     """Somebody, as a token would name them. What is left out, the token does not say."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "not": {
+                "required": ["serviceAccount"],
+                "anyOf": [{"required": [name]} for name in _NOT_OF_SERVICE_ACCOUNTS],
+            }
+        }
+    )
+
     issuer: values.Text
     """The issuer's name in the configuration of the proxy."""
     username: values.Text = ""
@@ -81,7 +100,7 @@ class Person(Model):
     @classmethod
     def contradictions(cls, given: Collection[str]) -> Iterator[Fault]:
         """A cluster says nothing else of its service accounts."""
-        others = [n for n in ("username", "groups", "client", "claims") if n in given]
+        others = [name for name in _NOT_OF_SERVICE_ACCOUNTS if name in given]
         if "serviceAccount" in given and others:
             message = f"has `serviceAccount` and {ticked(others, ' and ')}"
             hint = "a service account has nothing else, leave the others out"
@@ -160,7 +179,7 @@ class Expected(Model):
     # Of a default that is written as such, pydantic makes a copy for each test.
     rule: ExpectedRule = Field(default_factory=lambda: _ANY_RULE)
     """A rule that decides it: a grant, or the denial that wins."""
-    fields: values.List[values.Text] = ()
+    fields: values.List[Words] = ()
     """Of a body that is refused, the fields that go too far, and no others."""
 
     @model_validator(mode="after")
@@ -179,15 +198,20 @@ class Expected(Model):
 class Trial(Model):
     """Somebody, what they ask for, and what is to come of it."""
 
-    name: values.Text
+    model_config = ConfigDict(json_schema_extra={"dependentRequired": {"hostClaims": ["body"]}})
+
+    name: Words
     """What it shows, in words."""
     identity: Person
+    """Who asks."""
     request: Asked
+    """What they ask for."""
     body: dict[str, Any] = Field(default_factory=dict)
     """The HostClaim or Secret that is written. Without one, no bounds are tested."""
     host_claims: values.Count = None
     """How many HostClaims the namespace has already. None, where left out."""
     expect: Expected
+    """What is to come of it."""
 
     @classmethod
     def contradictions(cls, given: Collection[str]) -> Iterator[Fault]:
@@ -256,7 +280,9 @@ class PolicyTest(Model):
     kind: Annotated[str, values.schema(const=KIND)]
     """What the document is."""
     metadata: Metadata
+    """What it is called."""
     spec: Trials
+    """What it tests."""
 
 
 @dataclass(frozen=True, slots=True)

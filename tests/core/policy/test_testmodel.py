@@ -40,6 +40,16 @@ def test_what_is_wrong_is_said_with_what_would_be_right(wrong: dict[str, Any], s
     assert problem.split(": ", 1)[1] == said
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["has `serviceAccount`", "is no namespace", "unknown", "has `hostClaims` and no", "path:"],
+)
+def test_an_editor_refuses_what_a_schema_can_say(said: str) -> None:
+    found = [wrong for wrong, message in WRONG if said in message]
+    assert found
+    assert not any(accepts(policy_test(wrong)) for wrong in found)
+
+
 def test_every_problem_is_found_at_once() -> None:
     found = problems(policy_test(*(wrong for wrong, _ in WRONG)), {**GOOD, "spec": {}})
     assert len(found) >= len(WRONG) + 2

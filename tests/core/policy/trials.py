@@ -222,6 +222,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
             "write `apiVersion: metal3.io/v1alpha1`"
         ),
     ),
+    *(
+        (
+            trial(name=name),
+            f"{HERE}.name: `{shown}` does not fit on a line, use 1 to 256 printable characters",
+        )
+        for name, shown in (("", ""), ("a\nb", "a\\nb"), ("x" * 257, "x" * 80 + "..."))
+    ),
     (trial(body="{}"), f"{HERE}.body: is a string, {MAPPING}"),
     (
         trial(hostClaims=-1, body=CLAIM),
