@@ -122,7 +122,7 @@ def test_a_path_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_hidden_files_other_files_and_folders_within_are_left_alone(folder: Path) -> None:
-    for name in (".swp.yaml", "README.md", "accesspolicy.schema.json", "blue.yaml~"):
+    for name in (".swp.yaml", "README.md", "policy.schema.json", "blue.yaml~"):
         (folder / name).write_text("not a policy")
     (folder / "old").mkdir()
     (folder / "old" / "x.yaml").write_text("not a policy")
