@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,8 @@ _log = logging.getLogger(__name__)
 _Known: TypeAlias = tuple[Identity, RuleSet]
 
 _CACHED: Final = 4096
-_PATIENCE: Final = 10
+_CHANGES: Final = 10
+_LOOKS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,31 @@ class Status:
     failures: int = 0
     error: PolicyError | None = None
     failed_at: float | None = None
+
+
+class _Rest:
+    """Tells when files that change have come to rest.
+
+    A checkout changes one file after the other, each of them once or twice. A file that
+    is found changed again and again will never rest, nor will a folder for ever.
+    """
+
+    def __init__(self, last: Fingerprint) -> None:
+        self._last = last
+        self._changes: Counter[object] = Counter()
+        self._looks = 0
+
+    def reached(self, now: Fingerprint) -> bool:
+        """Whether nothing has changed since it was asked before."""
+        last, self._last = self._last, now
+        self._changes.update(reading.changed(last, now))
+        self._looks += 1
+        return now == last
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it is not worth waiting for."""
+        return self._looks > _LOOKS or max(self._changes.values(), default=0) > _CHANGES
 
 
 class PolicyFiles:
@@ -66,9 +93,9 @@ class PolicyFiles:
         self._status = Status(
             contents.files, len(self._policies), len(self._policies.shadows()), clock()
         )
-        self._seen: Fingerprint | None = contents.fingerprint
-        self._unsettled: Fingerprint | None = None
-        self._looks = 0
+        self._read = contents
+        self._seen = contents.fingerprint if contents.lasting else None
+        self._rest = _Rest(contents.fingerprint)
 
     @property
     def status(self) -> Status:
@@ -105,22 +132,21 @@ class PolicyFiles:
         """
         now = await asyncio.to_thread(reading.fingerprint, self._paths)
         if now == self._seen:
-            self._unsettled = None
-            self._looks = 0
-        elif now != self._unsettled and self._looks < _PATIENCE:
-            self._unsettled = now
-            self._looks += 1
-        else:
-            self._looks = 0
+            self._rest = _Rest(now)
+        elif self._rest.reached(now) or self._rest.hopeless:
             await self._reload()
 
     async def _reload(self) -> None:
         contents = await asyncio.to_thread(reading.read, self._paths)
-        # What could not be read is tried again: the file may not be what changes.
-        self._seen = None if contents.problems else contents.fingerprint
+        if contents.moving and not self._rest.hopeless:
+            return
+        self._seen = contents.fingerprint if contents.lasting else None
+        self._rest = _Rest(contents.fingerprint)
+        known, self._read = self._read, contents
+        if contents.says_the_same(known):
+            return
         if contents.files == self._status.files and not contents.problems:
-            if self._status.error is not None:
-                _log.info("policies mended: the set that stayed in force is that of the files")
+            _log.info("policies mended: the set that stayed in force is that of the files")
             self._status = replace(self._status, error=None, failed_at=None)
             return
         try:

@@ -7,7 +7,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,10 @@ from proxy.edge.policyfiles import strictyaml
 
 MAX_BYTES: Final = 1 << 20
 _SUFFIXES: Final = (".yaml", ".yml")
+_FOLDER: Final = "folder"
 _TRIES: Final = 10
+_COARSE: Final = 2_000_000_000
+"""Nanoseconds; file systems tell two changes of a file apart that are so far from each other."""
 _TOP: Final = Position(1, 1)
 _WORK: Final = 0.001
 _PAUSE: Final = 0.000_05
@@ -45,16 +48,26 @@ class PolicyFile:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Every file as it was at one moment, not looked into."""
+    """Every file as it was at one moment, not looked into.
+
+    `moving` are those that changed while they were read, time and again. With `lasting`,
+    what has the same fingerprint later is the same.
+    """
 
     fingerprint: Fingerprint
     data: tuple[tuple[PolicyFile, bytes], ...]
     problems: tuple[Problem, ...]
+    moving: bool = False
+    lasting: bool = False
 
     @property
     def files(self) -> tuple[PolicyFile, ...]:
         """The files that could be read."""
         return tuple(file for file, _ in self.data)
+
+    def says_the_same(self, other: "Contents") -> bool:
+        """Whether nothing can be read in the one that cannot be read in the other."""
+        return (self.files, self.problems) == (other.files, other.problems)
 
 
 Pause = Callable[[], None]
@@ -104,21 +117,36 @@ def load_with_tests(paths: Iterable[Path]) -> Read:
 def fingerprint(paths: tuple[Path, ...]) -> Fingerprint:
     """The present state of the files.
 
-    The change time is part of it, since a copy may keep all else.
+    The change time is part of it, since a copy may keep all else. So are folders: where
+    files come and go that are none of ours, somebody is at work who will write ours, too.
     """
     folder_of = cache(os.path.realpath)
-    return tuple(_traits(path, folder_of) for path in _listed(paths))
+    folders = ((_FOLDER, *_traits(path, folder_of)) for path in paths)
+    return (*folders, *(_traits(path, folder_of) for path in _listed(paths)))
+
+
+def changed(before: Fingerprint, after: Fingerprint) -> set[object]:
+    """The files that two fingerprints differ in."""
+    return {traits[0] for traits in {*before} ^ {*after}} - {_FOLDER}
 
 
 def read(paths: tuple[Path, ...]) -> Contents:
     """Read all files, again if they change meanwhile, so that they belong together."""
     for _ in range(_TRIES):
-        before = fingerprint(paths)
+        now, before = time.time_ns(), fingerprint(paths)
         contents = _read_once(paths, before)
         if fingerprint(paths) == before:
-            return contents
+            return replace(contents, lasting=not contents.problems and _are_old(before, now))
     problem = _problem(paths[0], Code.UNREADABLE, "keeps changing while it is read")
-    return Contents((), (), (problem,))
+    return Contents(before, (), (problem,), moving=True)
+
+
+def _are_old(found: Fingerprint, now: int) -> bool:
+    """Whether a change after `now` would show.
+
+    One in the same tick of the file system's clock does not, where the size stays.
+    """
+    return all(now - traits[-1] > _COARSE for traits in found if isinstance(traits[-1], int))
 
 
 def compiled(contents: Contents, pause: Pause = lambda: None) -> PolicySet:
