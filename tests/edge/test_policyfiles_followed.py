@@ -173,7 +173,7 @@ async def test_an_edit_is_picked_up_once_and_whole(
         await files.look()
     assert await namespaces(files) == ("green",)
     assert [record.getMessage() for record in caplog.records] == [
-        "policies loaded: 1 rules from 1 files"
+        "policies loaded: 1 rules and 0 shadow rules from 1 files"
     ]
 
 
@@ -183,7 +183,7 @@ async def picked_up(files: PolicyFiles, caplog: pytest.LogCaptureFixture) -> Non
     assert await namespaces(files) == whole("v2")
     assert (files.status.reloads, files.status.failures) == (1, 0)
     assert [record.getMessage() for record in caplog.records] == [
-        f"policies loaded: {len(NAMES)} rules from {len(NAMES)} files"
+        f"policies loaded: {len(NAMES)} rules and 0 shadow rules from {len(NAMES)} files"
     ]
 
 
