@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, assert_never
 
-from proxy.core.attributes import RequestInfo, ResourceRequest
+from proxy.core.attributes import ResourceRequest
 from proxy.core.entitlement import Allow, Decision, Deny, authorize, required_verbs
 from proxy.core.hostclaims import OutOfBounds
 from proxy.core.policy import Effect, Permission, Rule, RuleSet, documents
@@ -43,18 +43,21 @@ def decided(decision: Decision, rules: RuleSet) -> Difference | None:
     `decision` is what `rules` led to. Reasons alone are no difference, and neither is
     which rule it was; the namespaces that a list spans are one.
     """
-    if rules.shadow is None:
+    request = decision.request
+    # Discovery and reviews are for everybody, and tell what counts.
+    if rules.shadow is None or not isinstance(request, ResourceRequest):
         return None
-    would = authorize(decision.identity, decision.request, rules.shadow)
+    would = authorize(decision.identity, request, rules.shadow)
     match would:
         case Allow():
             if isinstance(decision, Deny):
-                return _difference(Verdict.ALLOW, would.reason, _of(would.rules, rules, would))
+                by = _of(would.rules, rules, request)
+                return _difference(Verdict.ALLOW, would.reason, by)
             if would.namespaces != decision.namespaces:
-                return _spans(decision, would, rules, rules.shadow)
+                return _spans(decision, would, rules, request)
         case Deny():
             if isinstance(decision, Allow):
-                by = _of((would.rule,) if would.rule else (), rules, would)
+                by = _of((would.rule,) if would.rule else (), rules, request)
                 return _difference(Verdict.FORBID, _because(would.reason, by), by)
         case _:
             assert_never(would)
@@ -73,59 +76,54 @@ def bounded(refused: OutOfBounds, rules: RuleSet) -> Difference | None:
     would = authorize(refused.call.allow.identity, request, rules.shadow)
     if isinstance(would, Deny) or not refused.keeps(would.bounds):
         return None
-    wide = (
-        rule
-        for asked in _permissions(request)
-        for rule in rules.shadow.all_matching(Effect.ALLOW, *asked, request.namespace or "")
-        if rule in rules.only_in_shadow and refused.keeps(((rule.bounds,),))
-    )
-    by = list(dict.fromkeys(wide))
+    granting = _supposed(rules, Effect.ALLOW, request, request.namespace or "")
+    by = [rule for rule in dict.fromkeys(granting) if refused.keeps(((rule.bounds,),))]
     return _difference(Verdict.ALLOW, _because("within the bounds", by), by)
 
 
-def _spans(decision: Allow, would: Allow, rules: RuleSet, shadow: RuleSet) -> Difference:
+def _spans(decision: Allow, would: Allow, rules: RuleSet, request: ResourceRequest) -> Difference:
     """Both let a list of all namespaces through, one with others of them."""
     more = [name for name in would.namespaces if name not in decision.namespaces]
     less = [name for name in decision.namespaces if name not in would.namespaces]
-    made = [
+    made = (
         rule
         for effect, names in ((Effect.ALLOW, more), (Effect.DENY, less))
         for name in names
-        for asked in _permissions(would.request)
-        if (rule := shadow.matching(effect, *asked, name)) is not None
-    ]
-    by = _of(dict.fromkeys(made), rules, would)
-    told = [
-        f"{word} {_listed(names)}" for word, names in (("with", more), ("without", less)) if names
-    ]
-    return _difference(Verdict.ALLOW, _because(", ".join(told), by), by)
+        for rule in _supposed(rules, effect, request, name)
+    )
+    by = _of(dict.fromkeys(made), rules, request)
+    told = (("with", more), ("without", less))
+    reason = ", ".join(f"{word} {_listed(names)}" for word, names in told if names)
+    return _difference(Verdict.ALLOW, _because(reason, by), by)
 
 
-def _of(made: Iterable[Rule], rules: RuleSet, would: Decision) -> list[Rule]:
+def _supposed(
+    rules: RuleSet, effect: Effect, request: ResourceRequest, namespace: str
+) -> Iterator[Rule]:
+    """The rules that do not count and have an effect on what is asked for in a namespace."""
+    for asked in _permissions(request):
+        found = () if rules.shadow is None else rules.shadow.all_matching(effect, *asked, namespace)
+        yield from (rule for rule in found if rule in rules.only_in_shadow)
+
+
+def _of(made: Iterable[Rule], rules: RuleSet, request: ResourceRequest) -> list[Rule]:
     """Those of the rules behind a decision that do not count.
 
     Where none of them is behind it, what they take away or add elsewhere is: then it
     is all that are about what was asked for.
     """
-    return [rule for rule in made if rule in rules.only_in_shadow] or [
-        *_asked_of(rules, would.request)
+    if by := [rule for rule in made if rule in rules.only_in_shadow]:
+        return by
+    asked = _permissions(request)
+    return [
+        rule
+        for rule in rules.shadow or ()
+        if rule in rules.only_in_shadow and not rule.permissions.isdisjoint(asked)
     ]
 
 
-def _asked_of(rules: RuleSet, request: RequestInfo) -> Iterator[Rule]:
-    """The rules that do not count and are about what a request asks for, somewhere."""
-    asked = _permissions(request)
-    for rule in rules.shadow or ():
-        if rule in rules.only_in_shadow and not rule.permissions.isdisjoint(asked):
-            yield rule
-
-
-def _permissions(request: RequestInfo) -> tuple[Permission, ...]:
-    match request:
-        case ResourceRequest():
-            return tuple((request.resource.plural, verb) for verb in required_verbs(request))
-        case _:
-            return ()
+def _permissions(request: ResourceRequest) -> tuple[Permission, ...]:
+    return tuple((request.resource.plural, verb) for verb in required_verbs(request))
 
 
 def _difference(verdict: Verdict, reason: str, by: Iterable[Rule]) -> Difference:

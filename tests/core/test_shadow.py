@@ -14,7 +14,7 @@ from proxy.core.entitlement import MAX_SPANNED, Allow, Deny, authorize
 from proxy.core.hostclaims import OutOfBounds
 from proxy.core.policy import Effect, Origin, Rule, RuleSet
 from proxy.core.shadow import Difference, Verdict
-from tests.core.asking import CLAIMS, JSON, call, parse, play, reply, rule
+from tests.core.asking import CLAIMS, JSON, MISSING, call, parse, play, reply, rule
 from tests.identities import make_identity
 
 ALICE = make_identity()
@@ -207,6 +207,19 @@ def test_a_claim_that_the_bounds_of_a_shadow_grant_would_let_is_said(
     if found is not None:
         assert found.reason == "within the bounds; new.yaml:3 new spec.allow[0]"
         assert found.policies == ("new",)
+
+
+def test_of_an_apply_beyond_its_bounds_only_what_does_not_count_is_named() -> None:
+    patches = rule(("hostclaims", Verb.PATCH), line=1)
+    creates = replace(rule(("hostclaims", Verb.CREATE), line=2), bounds=POOL_A)
+    rules = with_shadow([patches, creates], supposed(("hostclaims", Verb.CREATE)))
+    apply = ("Content-Type", PatchType.APPLY.value)
+    asked = call("PATCH", f"{CLAIMS}/a?fieldManager=x", apply, body=A_CLAIM, rules=rules)
+    outcome = play(asked, MISSING, reply(201, A_CLAIM), rules=rules).outcome
+    assert isinstance(outcome, OutOfBounds)
+    found = shadow.bounded(outcome, rules)
+    assert found is not None
+    assert found.reason == "within the bounds; new.yaml:3 new spec.allow[0]"
 
 
 @pytest.mark.parametrize(("limit", "said"), [(3, False), (4, True)])

@@ -12,7 +12,7 @@ from proxy.core.audit import SHADOW_DECISION, SHADOW_REASON
 from proxy.core.bounds import Bounds
 from proxy.core.policy import Effect, Origin, RuleSet
 from proxy.core.wire import Reply
-from tests.fakes import FakeClient, FakeEntitlements, FakeStream, FakeUpstream
+from tests.fakes import JSON, FakeClient, FakeEntitlements, FakeStream, FakeUpstream
 from tests.pipeline.test_pipeline import CLAIM, CLAIMS, EVENT, EVERYTHING, Watch, World, status_of
 
 (GRANT,) = EVERYTHING
@@ -121,6 +121,18 @@ async def test_hardwaredata_is_not_discovered_by_a_shadow() -> None:
     client = await looking.get("/apis/metal3.io/v1alpha1")
     names = {resource["name"] for resource in json.loads(client.received)["resources"]}
     assert names == {"hostclaims", "hostclaims/status"}
+
+
+async def test_a_schema_shows_hardwaredata_to_whom_it_counts_for_alone() -> None:
+    path = "/apis/metal3.io/v1alpha1/namespaces/{namespace}/hardwaredata"
+    schema = Reply(200, JSON, json.dumps({"paths": {path: {"get": {}}}}).encode())
+    looking = world(EVERYTHING, schema, schema)
+    seen = []
+    for rules in (RuleSet([GRANT, HARDWARE]), RuleSet([GRANT], shadow=RuleSet([GRANT, HARDWARE]))):
+        looking.entitlements.become(rules)
+        client = await looking.get("/openapi/v3/apis/metal3.io/v1alpha1")
+        seen.append(path in json.loads(client.received)["paths"])
+    assert seen == [True, False]
 
 
 A_CLAIM = b"""{"kind": "HostClaim", "apiVersion": "metal3.io/v1alpha1",
