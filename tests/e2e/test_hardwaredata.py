@@ -23,7 +23,7 @@ from tests.e2e.test_watch import watching
 from tests.e2e.wire import request
 from tests.e2e.world import Response, World, eventually
 
-EXAMPLE = Path(__file__).parents[2] / "policies" / "hardwaredata.yaml"
+EXAMPLE = Path(__file__).parents[2] / "policies" / "isolation" / "blue-hardware.yaml"
 METAL3 = "/apis/metal3.io/v1alpha1"
 POOL_A = f"{METAL3}/namespaces/pool-a/hardwaredata"
 POOL_B = f"{METAL3}/namespaces/pool-b/hardwaredata"

@@ -17,20 +17,22 @@ from typing import Any, Protocol
 import aiohttp
 import pytest
 
-from proxy.demo import files
+from proxy.demo import files, tour
 from proxy.demo.access import ClusterAccess
 from proxy.demo.envtest import RealCluster
 from proxy.demo.issuer import EmbeddedIssuer
 from proxy.demo.issuer.accounts import Realm
 from proxy.demo.provision import PROXY_ACCOUNT, PROXY_NAMESPACE, Admin
-from proxy.demo.tour import CLAIM, USER_DATA
+from proxy.demo.tour import USER_DATA
 from tests.e2e.kubeconfigs import make
 from tests.e2e.ledger import record_of
 from tests.e2e.serving import Settings, another
 from tests.e2e.world import Iam, Response, ServedProxy, World, eventually
 from tests.real import gate
 
-EXAMPLE = Path(__file__).parents[2] / "policies" / "management-cluster.yaml"
+EXAMPLE = Path(__file__).parents[2] / "policies" / "isolation" / "green.yaml"
+SELECTOR = {**tour.CLAIM["spec"]["hostSelector"], "inNamespace": "pool-b"}
+CLAIM = {**tour.CLAIM, "spec": {**tour.CLAIM["spec"], "hostSelector": SELECTOR}}
 ISSUER = "green-cluster"
 NAMESPACE = "capm3-system"
 CAPM3 = "capm3-manager"
@@ -236,9 +238,9 @@ def _trusting(
     """Settings with one more issuer, whose `keys` are had like this, and with the example."""
     folder = world.directory / "green-example"
     folder.mkdir(exist_ok=True)
-    # The namespace `green` of the example is one that the proxy has no rights in here.
+    # In the namespaces of the example, the proxy has no rights here, nor are there any hosts.
     example = EXAMPLE.read_text().replace("namespaces: [green]", "namespaces: [red]")
-    files.write(folder / EXAMPLE.name, example)
+    files.write(folder / EXAMPLE.name, example.replace("[pool-green]", "[pool-b]"))
 
     def change(settings: Settings) -> None:
         settings["policies"]["paths"].append(folder.name)
@@ -272,6 +274,8 @@ def test_a_service_account_works_where_a_policy_names_it(
 ) -> None:
     capm3 = cluster.token(CAPM3)
     claim = {**CLAIM, "metadata": {"name": "by-capm3"}}
+    anywhere = {**tour.CLAIM, "metadata": {"name": "by-capm3"}}
+    assert proxy.ask("POST", MINE, token=capm3, body=anywhere).code == 403
     assert proxy.ask("POST", MINE, token=capm3, body=claim).code == 201
     assert proxy.ask("GET", f"{MINE}/by-capm3", token=capm3).code == 200
     deleted = proxy.ask("DELETE", f"{MINE}/by-capm3", token=capm3)
