@@ -7,8 +7,9 @@ decides, since another is closer or wins, is not.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from proxy.core.policy import Origin, PolicySet
+from proxy.core.policy import Origin
 from proxy.core.policy.rules import covers
+from proxy.core.policy.subjects import Entry
 from proxy.core.rehearsal import Rehearsal, Verdict, origins
 
 
@@ -29,14 +30,15 @@ class Coverage:
         return 100 * (len(self.rules) - len(self.idle)) // len(self.rules) if self.rules else 100
 
 
-def covered(policies: PolicySet, rehearsals: Iterable[Rehearsal]) -> Coverage:
-    """What rehearsals of all tests reach."""
+def covered(entries: Iterable[Entry], rehearsals: Iterable[Rehearsal]) -> Coverage:
+    """What rehearsals of all tests reach of these rules."""
+    written = [entry.rule for entry in entries]
     cases = [case for rehearsal in rehearsals for case in rehearsal.cases]
     verdicts = [case.outcome for case in cases if isinstance(case.outcome, Verdict)]
     decided = {origin for verdict in verdicts for origin in origins(verdict.rules)}
-    rules = tuple(origin for entry in policies for origin in origins((entry.rule,)))
+    rules = tuple(origins(written))
     asked = {case.request.namespace for case in cases if case.request.namespace is not None}
-    patterns = dict.fromkeys(pattern for entry in policies for pattern in entry.rule.namespaces)
+    patterns = dict.fromkeys(pattern for rule in written for pattern in rule.namespaces)
     return Coverage(
         rules,
         tuple(origin for origin in rules if origin not in decided),

@@ -6,7 +6,7 @@ that is only imagined: empty, but for what is written and what a test says is
 there. So a test cannot pass on a reading of the rules that nobody is served by.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Final, assert_never
@@ -103,7 +103,7 @@ def rehearse(
     return Rehearsal(placed, tuple(cases))
 
 
-def origins(rules: tuple[Rule, ...]) -> Iterator[Origin]:
+def origins(rules: Iterable[Rule]) -> Iterator[Origin]:
     """The places in policy files that rules are from."""
     for rule in rules:
         yield from _written(rule.origin)

@@ -1,13 +1,17 @@
 """`hostclaim-proxy policy test`: whether policies say what their tests expect."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import click
 
 from proxy.cli.policy import sources, verdicts
+from proxy.cli.policy.sources import Sources
 from proxy.core.coverage import covered
+from proxy.core.identity import Identity
+from proxy.core.policy import RuleSet
 from proxy.core.rehearsal import rehearse
 
 _FAILED: Final = 1
@@ -37,12 +41,14 @@ _FORMATS: Final[Mapping[str, Callable[[verdicts.Run], str]]] = {
     type=click.IntRange(0, 100),
     help="Fail, too, if fewer of a hundred rules decide a case.",
 )
+@click.option("--shadow", is_flag=True, help="Decide as if policies in shadow counted, too.")
 @click.option("-o", "--output", type=click.Choice([*_FORMATS]), default="text", show_default=True)
 def test(
     paths: tuple[Path, ...],
     config: Path | None,
     wanted: str | None,
     wanted_percent: int | None,
+    shadow: bool,  # noqa: FBT001 - click's way
     output: str,
 ) -> None:
     """Ask policies what their tests ask, and compare.
@@ -68,6 +74,8 @@ def test(
     Each verb, resource and namespace of a test makes a case. With a `body`, a case goes through
     all that serves it, up to the apiserver: references, bounds, numbers.
 
+    Policies in shadow decide nothing; with --shadow, they are tested before they count.
+
     What an IAM permits people, other than by claims of their tokens, is not known here.
 
     Exit codes: 0 if all tests passed, 1 if one failed or fewer rules are tested than
@@ -83,10 +91,17 @@ def test(
         # That nothing was tested must not look like success to a pipeline.
         raise click.UsageError("there is no test to run, write documents of `kind: PolicyTest`")
     issuers = given.issuers if config is not None else None
-    rehearsals = tuple(rehearse(one, given.rules_for, issuers) for one in chosen)
-    coverage = None if wanted is not None else covered(given.policies, rehearsals)
+    rules_for = partial(_with_shadows, given) if shadow else given.rules_for
+    rehearsals = tuple(rehearse(one, rules_for, issuers) for one in chosen)
+    entries = (*given.policies, *(given.policies.shadows() if shadow else ()))
+    coverage = None if wanted is not None else covered(entries, rehearsals)
     run = verdicts.Run(rehearsals, coverage, wanted_percent)
     for issuer in sorted({one.trial.identity.issuer for one in chosen} & given.asked):
         click.echo(f"{issuer}: what the IAM permits is not known here, and not tested", err=True)
     click.echo(_FORMATS[output](run), nl=False)
     raise SystemExit(0 if run.passed else _FAILED)
+
+
+def _with_shadows(given: Sources, identity: Identity) -> RuleSet:
+    rules = given.rules_for(identity)
+    return rules if rules.shadow is None else rules.shadow

@@ -182,6 +182,21 @@ def test_too_few_rules_that_are_tested_fail(folder: Path) -> None:
     assert "1 of 2 rules decided a case, 50 %, and 51 % are wanted\n" in result.output
 
 
+def test_policies_in_shadow_are_tested_as_if_they_counted_if_asked(folder: Path) -> None:
+    (folder / "soon.yaml").write_text(
+        POLICIES.replace("{name: blue}", "{name: soon}")
+        .replace("  allow:\n", "  enforcement: shadow\n  allow:\n")
+        .replace("viewer", "editor")
+    )
+    assert "1 failed\n" in result_of(folder, TESTS + WRITES).output
+    result = run(folder, "--shadow")
+    assert result.exit_code == 0
+    assert "\n2 of 4 rules decided a case, 50 %\n" in result.output
+    assert f"  {folder}/soon.yaml:8 soon spec.allow[0] decided none\n" in result.output
+    (folder / "soon.yaml").unlink()
+    assert "1 failed\n" in run(folder, "--shadow").output
+
+
 def test_some_tests_are_run_and_say_nothing_of_coverage(folder: Path) -> None:
     result = result_of(folder, TESTS + WRITES, "--run", "read")
     assert result.exit_code == 0
