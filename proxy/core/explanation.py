@@ -104,14 +104,14 @@ def question(
 def explain(
     identity: Identity,
     request: ResourceRequest,
-    policies: PolicySet,
+    policies: PolicySet | None,
     combination: Combination = Combination(),  # noqa: B008 - it is frozen
 ) -> Explanation:
     """Decide as the proxy does, and say why.
 
-    What an IAM permits besides is not known here.
+    Without any policy files, `policies` is None. What an IAM permits besides is not known here.
     """
-    rules = combination.rules(identity, (policies.rules_for(identity),))
+    rules = combination.of(policies, identity)
     decision = authorize(identity, request, rules)
     if isinstance(decision, Allow):
         bounds = bounds_of(request, decision, rules)

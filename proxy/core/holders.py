@@ -102,11 +102,14 @@ def identity_of(who: Named, *also: Subject) -> Identity | None:
 
 
 def combined(
-    combination: Combination, of_files: Sequence[Named], of_claims: Sequence[Named]
+    combination: Combination, of_files: Sequence[Named] | None, of_claims: Sequence[Named]
 ) -> Iterator[Named]:
-    """Whom sources name, each of them by itself; or all that there are for an issuer, together."""
-    if combination.how is Combine.ANY:
-        yield from (*of_files, *of_claims)
+    """Whom sources name, each of them by itself; or all that there are for an issuer, together.
+
+    Without any policy files, there are none of theirs.
+    """
+    if of_files is None or combination.how is Combine.ANY:
+        yield from (*(of_files or ()), *of_claims)
         return
     for who in of_files:
         if not combination.claims.concern(who.subject.issuer):
@@ -117,7 +120,7 @@ def combined(
 
 
 def holders(
-    request: ResourceRequest, policies: PolicySet, combination: Combination
+    request: ResourceRequest, policies: PolicySet | None, combination: Combination
 ) -> Iterator[Holder | Refused]:
     """Everybody to whom a rule grants a request, in the order of the rules.
 
@@ -140,7 +143,7 @@ def holders(
 @dataclass(frozen=True, slots=True)
 class _Asking:
     request: ResourceRequest
-    policies: PolicySet
+    policies: PolicySet | None
     combination: Combination
 
     @property
@@ -154,12 +157,14 @@ class _Asking:
         identity = identity_of(who, *also)
         if identity is None:
             return None
-        rules = self.combination.rules(identity, (self.policies.rules_for(identity),))
+        rules = self.combination.of(self.policies, identity)
         return authorize(identity, self.request, rules), rules
 
     def granted(self) -> Iterator[Named]:
         """Whom sources grant it: any of them, or all that there are for an issuer."""
-        of_files = [who for entry in self.policies for who in self._of_entry(entry)]
+        of_files = None
+        if self.policies is not None:
+            of_files = [who for entry in self.policies for who in self._of_entry(entry)]
         of_claims = [who for grant in self.combination.claims for who in self._of_claim(grant)]
         return combined(self.combination, of_files, of_claims)
 
@@ -192,7 +197,7 @@ class _Asking:
         """Everybody to whom a rule might take it away."""
         permission = (self.request.resource.plural, self.request.verb)
         anywhere = self.namespace is None
-        for entry in self.policies:
+        for entry in self.policies or ():
             names = entry.rule.namespaces
             if permission not in entry.rule.permissions:
                 continue

@@ -27,7 +27,7 @@ from proxy.core.policy import (
     RuleSet,
 )
 from proxy.core.policy.rules import covering
-from proxy.core.policy.subjects import Entry, may_be_claimed
+from proxy.core.policy.subjects import may_be_claimed
 
 NAMESPACE: Final = "{namespace}"
 """Stands, in a claim of somebody, for the namespace of each cell."""
@@ -66,9 +66,9 @@ class Matrix:
     """Rows, made as they are asked for; `columns` are sorted by name."""
 
     def __init__(
-        self, policies: PolicySet, combination: Combination, namespaces: Iterable[str] = ()
+        self, policies: PolicySet | None, combination: Combination, namespaces: Iterable[str] = ()
     ) -> None:
-        """`namespaces` are more than those that rules name."""
+        """`namespaces` are more than those that rules name; without any files, policies is None."""
         self._policies = policies
         self._combination = combination
         self.columns = tuple(_columns(policies, combination, namespaces))
@@ -94,17 +94,12 @@ class Matrix:
         return Row(identity, tuple(self._of_identity(identity)))
 
     def _of_identity(self, identity: Identity) -> Iterator[Cell]:
-        rules = self._combination.rules(identity, (self._policies.rules_for(identity),))
+        rules = self._combination.of(self._policies, identity)
         found = {number for pattern in rules.granted() for number in self._covered.get(pattern, ())}
         return (_cell(rules, self.columns[number]) for number in sorted(found))
 
     def _named(self) -> Iterator[Named]:
-        of_files = [
-            Named(subject, _claims_of(entry))
-            for entry in self._policies
-            if entry.rule.effect is Effect.ALLOW
-            for subject in entry.subjects
-        ]
+        of_files = None if self._policies is None else [*_of_files(self._policies)]
         of_claims = [who for grant in self._combination.claims for who in _of_grant(grant)]
         return combined(self._combination, of_files, of_claims)
 
@@ -126,8 +121,11 @@ class Matrix:
                 yield identity
 
 
-def _claims_of(entry: Entry) -> tuple[tuple[str, str], ...]:
-    return ((entry.claim, NAMESPACE),) if entry.claim else ()
+def _of_files(policies: PolicySet) -> Iterator[Named]:
+    for entry in policies:
+        if entry.rule.effect is Effect.ALLOW:
+            claimed = ((entry.claim, NAMESPACE),) if entry.claim else ()
+            yield from (Named(subject, claimed) for subject in entry.subjects)
 
 
 def _of_grant(grant: ClaimGrant) -> Iterator[Named]:
@@ -136,8 +134,9 @@ def _of_grant(grant: ClaimGrant) -> Iterator[Named]:
 
 
 def _columns(
-    policies: PolicySet, combination: Combination, more: Iterable[str]
+    policies: PolicySet | None, combination: Combination, more: Iterable[str]
 ) -> Iterator[Column]:
+    policies = PolicySet() if policies is None else policies
     given = {
         *more,
         *(name for entry in policies for name in entry.rule.namespaces),

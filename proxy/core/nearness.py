@@ -82,7 +82,10 @@ class Near:
 
 
 def nearest(
-    identity: Identity, request: ResourceRequest, policies: PolicySet, combination: Combination
+    identity: Identity,
+    request: ResourceRequest,
+    policies: PolicySet | None,
+    combination: Combination,
 ) -> tuple[Near, ...]:
     """Every rule that falls short of granting a request that nothing grants, the closest first.
 
@@ -90,10 +93,11 @@ def nearest(
     """
     if not _may_be_granted(request):
         return ()
+    policies = PolicySet() if policies is None else policies
     of_files = policies.rules_for(identity)
     of_claims = RuleSet(combination.claims.rules_for(identity))
     if combination.how is Combine.ANY:
-        of_files = of_claims = combination.rules(identity, (of_files,))
+        of_files = of_claims = combination.of(policies, identity)
     found = (
         *_near_in_files(_Asked.of(identity, request, of_files), policies),
         *_near_in_claims(_Asked.of(identity, request, of_claims), combination.claims),

@@ -7,7 +7,7 @@ import pytest
 from proxy.core.attributes import HARDWAREDATA, HOSTCLAIMS, SECRETS, PatchType, Verb
 from proxy.core.entitlement import Deny
 from proxy.core.explanation import Explanation, explain, question
-from proxy.core.policy import PolicySet, Rule
+from proxy.core.policy import ClaimGrant, ClaimGrants, Combination, Combine, PolicySet, Role, Rule
 from tests.core.policy.documents import policies, policy
 from tests.identities import make_identity
 
@@ -146,3 +146,21 @@ def test_what_cannot_be_asked_is_told(words: Any, more: Any, told: str) -> None:
     with pytest.raises(ValueError) as refused:  # noqa: PT011 - the text is looked at
         question(*words, **more)
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("rules", "allowed"), [(None, True), (PolicySet(), False)], ids=["no files", "empty files"]
+)
+def test_files_that_are_not_there_need_not_agree(rules: PolicySet | None, *, allowed: bool) -> None:
+    grant = ClaimGrant("corp", "spaces", "{namespace}", Role.VIEWER)
+    combination = Combination(Combine.ALL, ClaimGrants([grant]))
+    who = make_identity(claims={"spaces": ("blue",)})
+    found = explain(who, question("get", "hostclaims", "blue"), rules, combination)
+    assert found.allowed is allowed
+
+
+def test_without_files_only_claims_are_near() -> None:
+    grant = ClaimGrant("corp", "spaces", "{namespace}", Role.VIEWER)
+    combination = Combination(Combine.ALL, ClaimGrants([grant]))
+    found = explain(ALICE, question("get", "hostclaims", "blue"), None, combination)
+    assert [near.origin for near in found.near] == ["corp: claim spaces {namespace}"]

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.core.attributes import ResourceRequest
@@ -17,6 +17,8 @@ from tests.oracle import strategies
 from tests.oracle.questions import Object
 from tests.oracle.world import NAMESPACES, POOLS, compiled
 
+# How long it takes to draw policies says nothing here.
+SEARCH = settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 BLUE, RED = ({"issuer": "corp", "group": f"/{name}"} for name in ("blue", "red"))
 EVERYONE = {"issuer": "corp", "everyone": True}
 VIEWER: dict[str, Any] = {"namespaces": ["blue"], "role": "viewer"}
@@ -174,6 +176,12 @@ def test_where_all_sources_have_to_grant_it_takes_both() -> None:
     ]
 
 
+def test_without_policy_files_claims_are_all_there_is() -> None:
+    combination = Combination(Combine.ALL, ClaimGrants([VIEWS]))
+    every = holders(question(*GET), None, combination)
+    assert [_name(one) for one in every] == ["everyone spaces=blue"]
+
+
 def test_nobody_is_told_of_whom_no_token_can_be() -> None:
     two = ClaimGrant("corp", "preferred_username", "bot-{namespace}", Role.VIEWER)
     combination = Combination(Combine.ALL, ClaimGrants([two]))
@@ -197,7 +205,7 @@ SUBJECTS = tuple(
 )
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(SEARCH, max_examples=200)
 @given(strategies.policies(), requests)
 def test_the_exceptions_are_all_who_may_not_for_what_else_they_are(
     documents: list[Object], request: ResourceRequest
@@ -213,7 +221,7 @@ def test_the_exceptions_are_all_who_may_not_for_what_else_they_are(
                     assert isinstance(decision, Allow) is (other not in unless)
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(SEARCH, max_examples=200)
 @given(strategies.policies(), requests, st.sampled_from(SUBJECTS))
 def test_whoever_may_has_a_name_that_is_told(
     documents: list[Object], request: ResourceRequest, subject: Subject

@@ -4,7 +4,7 @@ from string import ascii_lowercase, digits
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 
 from proxy.core.attributes import HOSTCLAIMS, SECRETS, ResourceRequest, Verb
 from proxy.core.entitlement import Allow, authorize
@@ -17,6 +17,8 @@ from tests.oracle import strategies
 from tests.oracle.questions import Object
 from tests.oracle.world import compiled
 
+# How long it takes to draw policies says nothing here.
+SEARCH = settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 EVERYONE = {"issuer": "corp", "everyone": True}
 VIEWER: dict[str, Any] = {"namespaces": ["blue", "blue-*"], "role": "viewer"}
 ANY = Combination()
@@ -156,6 +158,12 @@ def test_claims_that_grant_have_rows(grant: ClaimGrant, rows: Any) -> None:
     assert shown(found) == rows
 
 
+def test_without_policy_files_claims_have_the_only_rows() -> None:
+    grant = ClaimGrant("corp", "spaces", "{namespace}", Role.VIEWER, ("lab",))
+    found = Matrix(None, Combination(Combine.ALL, ClaimGrants([grant])))
+    assert shown(found) == [("everyone spaces={namespace}", {"lab": 3})]
+
+
 def test_one_identity_has_a_row_of_its_own() -> None:
     rules = policies(policy(allow=[VIEWER]))
     row = Matrix(rules, ANY).row(make_identity())
@@ -168,7 +176,7 @@ def test_nobody_whom_no_token_can_name_has_a_row() -> None:
     assert shown(Matrix(rules, Combination(Combine.ALL, ClaimGrants([grant])))) == []
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(SEARCH, max_examples=150)
 @given(strategies.policies())
 def test_a_cell_says_what_would_be_decided(documents: list[Object]) -> None:
     rules = compiled(documents)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.core.attributes import ResourceRequest, Verb
@@ -30,6 +30,8 @@ from tests.oracle import strategies
 from tests.oracle.questions import Object
 from tests.oracle.world import NAMESPACES, POOLS, compiled
 
+# How long it takes to draw policies says nothing here.
+SEARCH = settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 ALICE = make_identity()
 RED: Object = {"issuer": "corp", "group": "/tenants/red"}
 IN_BLUE: dict[str, Any] = {"namespaces": ["blue"], "role": "viewer"}
@@ -159,6 +161,19 @@ def test_where_any_namespace_would_do_a_denial_can_take_them_all() -> None:
 def test_nothing_is_near_to_what_no_rule_can_grant(asked: Any, more: Any) -> None:
     found = explain(ALICE, question(*asked, **more), policies(policy(allow=[IN_BLUE])))
     assert (found.allowed, found.near) == (False, ())
+
+
+def test_a_pattern_that_is_in_nobodys_way_is_not_near() -> None:
+    rules = policies(
+        policy("mine", allow=[{"namespaces": ["blue-*"], "role": "viewer"}]),
+        policy(
+            "shut",
+            allow=[{"namespaces": ["red-*"], "role": "viewer"}],
+            deny=[{"namespaces": ["red-*"]}],
+        ),
+    )
+    found = explain(ALICE, question("list", "hostclaims", None), rules).near
+    assert [each.origin.split()[1] for each in found] == ["mine"]
 
 
 def test_too_many_namespaces_are_no_lack_of_a_rule() -> None:
@@ -322,7 +337,7 @@ def replace_claims(who: Identity, claims: Any) -> Identity:
     return make_identity(**{name: getattr(who, name) for name in fields}, claims=claims)
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(SEARCH, max_examples=200)
 @given(strategies.policies(), callers, questions)
 def test_with_the_one_thing_that_a_rule_lacked_it_grants(
     documents: list[Object], name: str, request: ResourceRequest
@@ -361,7 +376,7 @@ def changes(entry: Entry, who: Identity, request: ResourceRequest) -> Iterator[E
         yield replace(entry, rule=replace(entry.rule, namespaces=places))
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(SEARCH, max_examples=200)
 @given(strategies.policies(), callers, questions)
 def test_no_rule_that_one_thing_would_have_had_grant_is_left_out(
     documents: list[Object], name: str, request: ResourceRequest
@@ -387,7 +402,7 @@ def test_the_decision_is_the_one_of_who_decides() -> None:
     )
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(SEARCH, max_examples=200)
 @given(strategies.policies(), callers)
 def test_whom_a_rule_concerns_is_what_the_index_says(documents: list[Object], name: str) -> None:
     rules, who = compiled(documents), called(name)

@@ -16,7 +16,7 @@ import yaml
 from proxy import ports
 from proxy.core.identity import Identity
 from proxy.core.narrowing import UpstreamRequest
-from proxy.core.policy import Document, PolicySet, Position, RuleSet, parse
+from proxy.core.policy import Combination, Document, PolicySet, Position, RuleSet, parse
 from proxy.core.wire import Fields, Headers, RawRequest, Reply
 from proxy.demo import crds
 from proxy.demo.cluster import calls
@@ -25,7 +25,7 @@ from proxy.demo.cluster.codecs import WRITABLE, write_json
 from proxy.demo.cluster.status import ApiError
 from proxy.demo.cluster.store import Change, Key
 from proxy.edge.yamlbody import to_json
-from proxy.pipeline import Limits, Pipeline, Ports
+from proxy.pipeline import CombinedEntitlements, Limits, Pipeline, Ports, Source
 from tests.demo.cluster.asking import NOON, Api
 from tests.fakes import FakeAuditLog, FakeAuthenticator, FakeClient, FakeMeter
 from tests.identities import make_identity
@@ -278,7 +278,7 @@ class Served:
 class World:
     """A cluster, its owner, the proxy in front, and who holds which token."""
 
-    def __init__(self, callers: dict[str, Caller]) -> None:
+    def __init__(self, callers: dict[str, Caller], combination: Combination | None = None) -> None:
         self._loop = _Loop()
         self.server, token = _fresh()
         self.upstream = InMemory(self.server, token)
@@ -288,7 +288,7 @@ class World:
         self.pipeline = Pipeline(
             Ports(
                 authenticator=FakeAuthenticator(**{k: _identity(c) for k, c in callers.items()}),
-                entitlements=self.entitlements,
+                entitlements=self._entitled(combination),
                 upstream=self.upstream,
                 read_yaml=to_json,
                 audit_log=self.audit,
@@ -298,6 +298,12 @@ class World:
             ),
             Limits(),
         )
+
+    def _entitled(self, combination: Combination | None) -> ports.Entitlements:
+        """The policies by themselves, or with what claims grant as well."""
+        if combination is None:
+            return self.entitlements
+        return CombinedEntitlements(combination, [Source(self.entitlements)], clock=lambda: 1.0)
 
     # What the owner does.
 

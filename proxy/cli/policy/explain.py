@@ -11,6 +11,7 @@ from proxy.cli.policy.asking import asked, details
 from proxy.cli.policy.sources import Sources
 from proxy.cli.policy.who import Who, who
 from proxy.core.attributes import ResourceRequest
+from proxy.core.errors import Unauthenticated
 from proxy.core.explanation import Bound, Explanation
 from proxy.core.explanation import explain as explained
 from proxy.core.nearness import Near
@@ -46,6 +47,11 @@ def explain(
       hostclaim-proxy policy explain create hostclaims -n blue-dev \\
           --as alice --as-group /tenants/blue --policies policies
 
+    \b
+    Of whoever a token is of, if it is taken at all:
+      hostclaim-proxy policy explain list secrets -n blue-dev \\
+          --token-file token --config proxy.yaml
+
     The decision is the one that `serve` makes, in its own words. Of what is refused, the
     nearest rules that did not match are told with what each of them lacked; of what is
     allowed, the bounds that a HostClaim has to keep. What is in an object is not asked:
@@ -55,10 +61,14 @@ def explain(
     be used.
     """  # noqa: D301 - click wants the character \b itself
     if not who:
-        raise click.UsageError("say who: --as, --as-group, --as-client, --as-service-account")
+        raise click.UsageError("say who: with --as or its like, or with --token-file")
     given = sources.given(paths, config)
-    identity = who.identity(given)
-    found = explained(identity, request, given.policies, given.combination)
+    try:
+        identity = who.identity(given)
+    except Unauthenticated as refused:
+        _tell_nobody(refused, request, output)
+        raise SystemExit(DENIED) from refused
+    found = explained(identity, request, given.files, given.combination)
     notes = tuple(_notes(given, identity.issuer))
     shown = len(found.near) if every else _NEAREST
     if output == "text":
@@ -68,6 +78,16 @@ def explain(
         click.echo(told.document(_value(found, request, shown, notes), output), nl=False)
     if not found.allowed:
         raise SystemExit(DENIED)
+
+
+def _tell_nobody(refused: Unauthenticated, request: ResourceRequest, output: str) -> None:
+    """Tell of a token what `serve` would answer to it, whatever is asked."""
+    if output == "text":
+        click.echo(f"deny: {refused.code} {refused.reason}: {told.asked(request)}\n")
+        click.echo(printable(str(refused)))
+    else:
+        value = {"decision": "deny", "code": refused.code, "reason": str(refused)}
+        click.echo(told.document(value | {"request": told.request(request)}, output), nl=False)
 
 
 def _notes(given: Sources, issuer: str) -> Iterator[str]:

@@ -12,7 +12,9 @@ from proxy.cli.policy.sources import Sources
 from proxy.cli.policy.who import Who, who
 from proxy.core import matrix as core
 from proxy.core.attributes import is_namespace
+from proxy.core.errors import Unauthenticated
 from proxy.core.holders import Named
+from proxy.core.identity import Identity
 from proxy.core.matrix import Cell, Row
 from proxy.core.terminal import printable
 
@@ -58,14 +60,22 @@ def matrix(
             message = f"`{name}` is not the name of a namespace"
             raise click.BadParameter(message, param_hint="--namespace")
     given = sources.given(paths, config)
-    whole = core.Matrix(given.policies, given.combination, only)
-    rows = [whole.row(who.identity(given))] if who else whole.rows()
+    whole = core.Matrix(given.files, given.combination, only)
+    rows = [whole.row(_identity(who, given))] if who else whole.rows()
     shown = [row for row in (_narrowed(row, only) for row in rows) if row.cells]
     names = [column.name for column in whole.columns if column.name in only or not only]
     notes = tuple(_notes(given))
     click.echo(_SHOWN[output](shown, names, notes), nl=False)
     if not shown:
         raise SystemExit(NOBODY)
+
+
+def _identity(who: Who, given: Sources) -> Identity:
+    try:
+        return who.identity(given)
+    except Unauthenticated as refused:
+        message = f"{refused.code} {refused.reason}: {refused}"
+        raise click.ClickException(printable(message)) from refused
 
 
 def _notes(given: Sources) -> Iterator[str]:

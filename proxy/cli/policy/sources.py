@@ -22,8 +22,8 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 class Sources:
     """What entitles people, as `serve` would have it, and the tests that stand beside it.
 
-    `issuers` are known with a configuration alone. Callers of `asked` are entitled by
-    what the IAM permits them, too, which nobody but they can ask.
+    `issuers` and `settings` are known with a configuration alone. Callers of `asked` are
+    entitled by what the IAM permits them, too, which nobody but they can ask.
     """
 
     policies: PolicySet
@@ -31,10 +31,17 @@ class Sources:
     issuers: Mapping[str, IssuerRules] = field(default_factory=dict)
     asked: frozenset[str] = frozenset()
     tests: tuple[Placed, ...] = ()
+    without_files: bool = False
+    settings: Settings | None = None
+
+    @property
+    def files(self) -> PolicySet | None:
+        """The policies, if any are given: none at all are no source that has to agree."""
+        return None if self.without_files else self.policies
 
     def rules_for(self, identity: Identity) -> RuleSet:
         """The rules that concern an identity, but for what the IAM permits it."""
-        return self.combination.rules(identity, (self.policies.rules_for(identity),))
+        return self.combination.of(self.files, identity)
 
 
 def options(command: _Command) -> _Command:
@@ -89,4 +96,6 @@ def _made(paths: tuple[Path, ...], read: Settings | None) -> Sources:
         {issuer.name: issuer.rules() for issuer in read.issuers},
         frozenset(asked.issuer for asked in entitlements.permissions),
         written.tests,
+        without_files=not paths,
+        settings=read,
     )

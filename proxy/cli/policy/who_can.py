@@ -35,7 +35,7 @@ def who_can(
     Exit codes: 0 if somebody may, 1 if nobody, 2 if the files or the options cannot be used.
     """  # noqa: D301 - click wants the character \b itself
     given = sources.given(paths, config)
-    found = tuple(holders(request, given.policies, given.combination))
+    found = tuple(holders(request, given.files, given.combination))
     may = [one for one in found if isinstance(one, Holder)]
     not_so = [one for one in found if isinstance(one, Refused)]
     notes = tuple(_notes(given))

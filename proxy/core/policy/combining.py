@@ -15,6 +15,7 @@ from proxy.core.identity import Identity
 from proxy.core.policy.claimed import ClaimGrants
 from proxy.core.policy.origins import JointOrigin
 from proxy.core.policy.rules import Effect, Rule, RuleSet, covering
+from proxy.core.policy.subjects import PolicySet
 
 
 class Combine(StrEnum):
@@ -30,6 +31,14 @@ class Combination:
 
     how: Combine = Combine.ANY
     claims: ClaimGrants = field(default_factory=ClaimGrants)
+
+    def of(self, policies: PolicySet | None, identity: Identity) -> RuleSet:
+        """What policy files and claims say of an identity; with None, there are no such files.
+
+        Files that say nothing are another thing, where every source has to grant.
+        """
+        parts = () if policies is None else (policies.rules_for(identity),)
+        return self.rules(identity, parts)
 
     def rules(self, identity: Identity, parts: tuple[RuleSet, ...]) -> RuleSet:
         """What holds for an identity; the parts are those of sources that concern its issuer."""

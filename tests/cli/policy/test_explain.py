@@ -182,7 +182,7 @@ GET: tuple[Any, ...] = ("get", "hostclaims", "-n", "red")
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (GET, "say who: --as"),
+        (GET, "say who: with --as"),
         ((*GET, "--as", "system:admin"), "no token says so: claim `sub` holds"),
         ((*GET, "--as-service-account", "a/b", "--as", "c"), "a service account has no username"),
         ((*GET, "--as-claim", "spaces"), "`spaces` is not NAME=VALUE"),
