@@ -9,8 +9,8 @@ import asyncio
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -67,11 +67,7 @@ class App:
         self._metrics = Metrics()
         with needing("server.certFile, server.keyFile"):
             self.certificate = Certificate(settings.server.cert_file, settings.server.key_file)
-        with needing("issuers"):
-            configs = [_issuer(issuer) for issuer in settings.issuers]
-            self._issuers = Issuers(configs)
-            self._introspections = _introspections(settings.issuers, configs)
-        self._verifier = TokenVerifier(self._issuers, self._introspections)
+        self._issuers, self._introspections, self._verifier = _trusting(settings.issuers)
         self._policies = _policies(settings.policies)
         with needing("entitlements.permissions"):
             self._permissions = _permissions(settings)
@@ -314,6 +310,33 @@ class App:
             ("issuer", "question"),
             lambda: {key: answers.spared for key, answers in self._questions.items()},
         )
+
+
+@asynccontextmanager
+async def verifying(settings: Settings) -> AsyncIterator[TokenVerifier]:
+    """What tells who asks, as it does while it serves, for whoever serves nobody.
+
+    Raises:
+        StartError: a file or a value in the settings cannot be used.
+    """
+    issuers, introspections, verifier = _trusting(settings.issuers)
+    async with AsyncExitStack() as stack:
+        for introspection in introspections.values():
+            stack.push_async_callback(introspection.close)
+        stack.push_async_callback(issuers.close)
+        await issuers.start()
+        yield verifier
+
+
+def _trusting(
+    settings: Sequence[IssuerSettings],
+) -> tuple[Issuers, dict[str, Introspection], TokenVerifier]:
+    """Whose tokens count, who is asked about them, and who verifies them."""
+    with needing("issuers"):
+        configs = [_issuer(issuer) for issuer in settings]
+        issuers = Issuers(configs)
+        introspections = _introspections(settings, configs)
+    return issuers, introspections, TokenVerifier(issuers, introspections)
 
 
 def _ids() -> Iterator[str]:

@@ -1,8 +1,9 @@
-"""Whom a command is about: the options that describe somebody, and who that is."""
+"""Whom a command is about: the options that describe or prove somebody, and who that is."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import wraps
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -27,17 +28,25 @@ class Who:
     service_account: str
     claims: tuple[str, ...]
     issuer: str
+    token_file: Path | None
 
     def __bool__(self) -> bool:
         """Whether the options say anything of somebody."""
+        return self._described or self.token_file is not None
+
+    @property
+    def _described(self) -> bool:
         return bool(self.user or self.groups or self.client or self.service_account or self.claims)
 
     def identity(self, sources: Sources) -> Identity:
-        """Who that is, as a token of theirs would say.
+        """Who that is, as their token says or one of theirs would.
 
         Raises:
             click.UsageError: no token could say so, or it is not said whose.
+            Unauthenticated: the token is not taken.
         """
+        if self.token_file is not None:
+            return self._proven(self.token_file, sources)
         issuer = self.issuer or self._only_issuer(sources)
         known = _issuers(sources)
         if sources.issuers and issuer not in sources.issuers:
@@ -55,6 +64,16 @@ class Who:
             return identify(supposed, sources.issuers.get(issuer))
         except (ValueError, Unauthenticated) as exc:
             raise click.UsageError(f"no token says so: {exc}") from exc
+
+    def _proven(self, file: Path, sources: Sources) -> Identity:
+        if self._described or self.issuer:
+            raise click.UsageError("a token says itself who it is of: give --token-file alone")
+        if sources.settings is None:
+            raise click.UsageError("give --config, which says whose tokens are taken")
+        # What verifies tokens takes half a second to load, which only who has one need wait.
+        from proxy.cli.policy.proving import prove  # noqa: PLC0415
+
+        return prove(file, sources.settings)
 
     def _only_issuer(self, sources: Sources) -> str:
         """The issuer of whom nobody needs to be told, as there is no other."""
@@ -96,36 +115,46 @@ def _claims(given: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
 
 
 _OPTIONS: Final = (
-    click.option("--as", "as_user", default="", metavar="USER", help="Somebody of this username."),
+    click.option("--as", "user", default="", metavar="USER", help="Somebody of this username."),
     click.option(
         "--as-group",
-        "as_groups",
+        "groups",
         multiple=True,
         metavar="GROUP",
         help="A group that they are in. Can be given more than once.",
     ),
     click.option(
-        "--as-client", default="", metavar="ID", help="The OAuth client that they came with."
+        "--as-client",
+        "client",
+        default="",
+        metavar="ID",
+        help="The OAuth client that they came with.",
     ),
     click.option(
         "--as-service-account",
+        "service_account",
         default="",
         metavar="NS/NAME",
         help="A service account of a management cluster, and nothing else.",
     ),
     click.option(
         "--as-claim",
-        "as_claims",
+        "claims",
         multiple=True,
         metavar="NAME=VALUE",
         help="A value in a claim of their token. Can be given more than once.",
     ),
     click.option(
         "--issuer",
-        "as_issuer",
         default="",
         metavar="NAME",
         help="The issuer that they are of, where there is more than one.",
+    ),
+    click.option(
+        "--token-file",
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+        help="Instead of all these: a token, verified as `serve` does; - is standard input.",
     ),
 )
 
@@ -134,17 +163,8 @@ def who(command: Callable[..., Any]) -> Callable[..., Any]:
     """Gives the command a `Who`."""
 
     @wraps(command)
-    def told(
-        *args: Any,
-        as_user: str,
-        as_groups: tuple[str, ...],
-        as_client: str,
-        as_service_account: str,
-        as_claims: tuple[str, ...],
-        as_issuer: str,
-        **kwargs: Any,
-    ) -> Any:
-        said = Who(as_user, as_groups, as_client, as_service_account, as_claims, as_issuer)
+    def told(*args: Any, **kwargs: Any) -> Any:
+        said = Who(**{field.name: kwargs.pop(field.name) for field in fields(Who)})
         return command(*args, who=said, **kwargs)
 
     for option in reversed(_OPTIONS):
