@@ -12,7 +12,7 @@ import trustme
 from click.testing import CliRunner, Result
 
 from proxy.cli import main
-from proxy.cli.tenant.realm import VARIABLE
+from proxy.cli.admin import VARIABLE
 
 URL = "https://127.0.0.1:1/realms/metal3"
 ADD = (

@@ -1,10 +1,14 @@
 """`hostclaim-proxy policy check`: is what the files say right, and is it what was meant."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
 from proxy import settings
+from proxy.cli import admin
+from proxy.cli.policy import beyond
+from proxy.cli.policy.beyond import AskingError
 from proxy.cli.policy.reports import FORMS, Report
 from proxy.cli.policy.sources import WRONG_CONFIGURATION
 from proxy.core.policy import Origin, PolicySet, Severity, doubts
@@ -13,6 +17,24 @@ from proxy.edge.policyfiles import PolicyError
 from proxy.edge.policyfiles.locating import located
 from proxy.edge.policyfiles.reading import Contents, compiled, read
 from proxy.settings import Settings, SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """Whom else to ask: a cluster, and Keycloak as the realm behind an issuer."""
+
+    cluster: bool
+    kubeconfig: Path | None
+    context: str | None
+    iam: str | None
+    issuer_url: str | None
+    admin_client_id: str | None
+    secret_file: Path | None
+    ca_file: Path | None
+
+    def __post_init__(self) -> None:
+        if not self.cluster and (self.kubeconfig or self.context):
+            raise click.UsageError("--kubeconfig and --context go with --cluster")
 
 
 @click.command()
@@ -31,6 +53,21 @@ from proxy.settings import Settings, SettingsError
     multiple=True,
     help="An issuer that the proxy has, where there is no --config. Can be given more than once.",
 )
+@click.option("--cluster", is_flag=True, help="Ask the cluster which namespaces there are.")
+@click.option(
+    "--kubeconfig",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="How --cluster is reached, instead of $KUBECONFIG or ~/.kube/config.",
+)
+@click.option("--context", metavar="NAME", help="Which context of it, instead of the current one.")
+@click.option(
+    "--iam",
+    metavar="ISSUER",
+    help="Ask Keycloak which groups, clients and users of that issuer there are; with --config,"
+    " the issuer's url is that of the realm.",
+)
+@admin.options
 @click.option(
     "--fail-on",
     type=click.Choice([severity.value for severity in Severity]),
@@ -40,11 +77,13 @@ from proxy.settings import Settings, SettingsError
 )
 @click.option("-o", "--output", type=click.Choice([*FORMS]), default="text", show_default=True)
 def check(
+    *,
     paths: tuple[Path, ...],
     config: Path | None,
     issuers: tuple[str, ...],
     fail_on: str,
     output: str,
+    **questions: object,
 ) -> None:
     """Read policy files as strictly as serve does, and say everything that is wrong.
 
@@ -52,19 +91,27 @@ def check(
     Each PATH is a file, or a folder of *.yaml and *.yml:
       hostclaim-proxy policy check policies
       hostclaim-proxy policy check --config proxy.yaml --fail-on warning
+      hostclaim-proxy policy check policies --cluster -o sarif
 
     Errors stop serve from using the files. Once there are none, warnings tell what is most
     likely not what was meant: rules that never match, that others cover or empty, that go
-    further than those beside them, or that name an issuer which is not there.
+    further than those beside them, or that name what is not there: an issuer, and with
+    --cluster a namespace, with --iam a group (by its path), a client, or a user where --config
+    says that the username is Keycloak's.
 
-    Exit codes: 0 for fine, 1 for findings at or above --fail-on, 2 for wrong usage.
+    The admin client of --iam needs, of the roles of realm-management, view-clients, query-groups
+    and view-users. Whoever --cluster is asked as needs to list namespaces.
+
+    Exit codes: 0 for fine, 1 for findings at or above --fail-on, 2 for wrong usage, or where
+    the cluster or Keycloak cannot be asked.
     """  # noqa: D301 - click wants the character \b itself
+    asked = _Questions(**questions)  # type: ignore[arg-type] # click has checked them
     configured = None if config is None else _configured(config)
     if not paths and configured is not None and configured.policies is not None:
         paths = configured.policies.paths
     if not paths:
         raise click.UsageError("give a PATH, or a --config with policies")
-    report = _report(read(paths), _known(configured, issuers))
+    report = _report(read(paths), _known(configured, issuers), asked)
     click.echo(FORMS[output](report), nl=False)
     failing = {Severity.ERROR, Severity(fail_on)}
     if any(problem.severity in failing for problem in report.problems):
@@ -75,7 +122,7 @@ def _configured(config: Path) -> Settings:
     try:
         return settings.load(config)
     except SettingsError as exc:
-        click.echo(f"hostclaim-proxy: {exc}", err=True)
+        _say(str(exc))
         raise SystemExit(WRONG_CONFIGURATION) from exc
 
 
@@ -94,19 +141,44 @@ def _known(configured: Settings | None, issuers: tuple[str, ...]) -> Known:
     )
 
 
-def _report(contents: Contents, known: Known) -> Report:
+def _report(contents: Contents, known: Known, asked: _Questions) -> Report:
     texts = {file.path: data for file, data in contents.data}
     try:
         policies = compiled(contents)
     except PolicyError as exc:
         return Report(exc.problems, texts)
-    found = doubts.find(policies, known)
-    if found.uncompared:
-        number = found.uncompared
+    try:
+        found = doubts.find(policies, _ask(asked, known, policies))
+    except AskingError as exc:
+        _say(str(exc))
+        raise SystemExit(WRONG_CONFIGURATION) from exc
+    if number := found.uncompared:
         rules = "1 rule is" if number == 1 else f"{number} rules are"
-        click.echo(f"hostclaim-proxy: {rules} too long to be compared with others", err=True)
+        _say(f"{rules} too long to be compared with others")
     problems = tuple(located(contents, found.found))
     return Report(problems, texts, _documents(policies), len(policies))
+
+
+def _ask(asked: _Questions, known: Known, policies: PolicySet) -> Known:
+    """What the cluster and Keycloak say besides."""
+    if asked.cluster:
+        names = beyond.namespaces(asked.kubeconfig, asked.context, _say)
+        known = replace(known, namespaces=names)
+    if asked.iam is not None:
+        if known.issuers is not None and asked.iam not in known.issuers:
+            raise click.BadParameter(f"there is no issuer `{asked.iam}`", param_hint="--iam")
+        from proxy.cli.tenant.realm import Realm  # noqa: PLC0415
+
+        rules = known.rules(asked.iam)
+        url = asked.issuer_url if rules is None else rules.url
+        realm = Realm(url, asked.admin_client_id, asked.secret_file, asked.ca_file)
+        found = beyond.directory(asked.iam, rules, policies, realm, _say)
+        known = replace(known, directories={asked.iam: found})
+    return known
+
+
+def _say(line: str) -> None:
+    click.echo(f"hostclaim-proxy: {line}", err=True)
 
 
 def _documents(policies: PolicySet) -> int:

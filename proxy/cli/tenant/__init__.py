@@ -8,40 +8,15 @@ from pathlib import Path
 
 import click
 
+from proxy.cli import admin
 from proxy.cli.tenant.adding import add
 from proxy.cli.tenant.changing import remove, rotate
 from proxy.cli.tenant.looking import list_tenants, show
-from proxy.cli.tenant.realm import VARIABLE, Realm
+from proxy.cli.tenant.realm import Realm
 
 
 @click.group()
-@click.option(
-    "--issuer-url",
-    metavar="URL",
-    envvar="HOSTCLAIM_PROXY_ADMIN_ISSUER_URL",
-    show_envvar=True,
-    help="The realm: https://HOST/realms/REALM.",
-)
-@click.option(
-    "--admin-client-id",
-    metavar="ID",
-    envvar="HOSTCLAIM_PROXY_ADMIN_CLIENT_ID",
-    show_envvar=True,
-    help="A confidential client of that realm, whose service account may administer it.",
-)
-@click.option(
-    "--admin-client-secret-file",
-    "secret_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help=f"Where its secret lies; else it is in {VARIABLE}.",
-)
-@click.option(
-    "--ca-file",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The certificates (PEM) that Keycloak is trusted by, instead of the system's.",
-)
+@admin.options
 @click.pass_context
 def tenant(
     context: click.Context,
@@ -66,7 +41,9 @@ def tenant(
 
     Exit codes: 0 for done, 1 if Keycloak refused or cannot be reached, 2 for wrong usage.
     """  # noqa: D301 - click wants the character \b itself
-    context.obj = Realm(issuer_url, admin_client_id, secret_file, ca_file)
+    context.obj = Realm(
+        issuer_url, admin_client_id, secret_file, ca_file, where=", before the subcommand"
+    )
 
 
 for command in (add, list_tenants, show, rotate, remove):

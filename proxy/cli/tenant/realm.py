@@ -5,15 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import click
 
+from proxy.cli.admin import VARIABLE
 from proxy.core.terminal import printable
 from proxy.edge.keycloakadmin import Access, AdminError, Hand, Options, Tenants, connect
-
-VARIABLE: Final = "HOSTCLAIM_PROXY_ADMIN_CLIENT_SECRET"
-"""Where the admin client's secret is looked for, if in no file."""
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -21,12 +19,16 @@ _R = TypeVar("_R")
 
 @dataclass(frozen=True, slots=True)
 class Realm:
-    """The options of `tenant` itself, as they were typed: whoever asks for help needs none."""
+    """The options of `admin`, as they were typed: whoever asks for help needs none.
+
+    `where` is where a missing one is to be given.
+    """
 
     issuer_url: str | None
     admin_client_id: str | None
     secret_file: Path | None
     ca_file: Path | None
+    where: str = ""
 
     def access(self) -> Access:
         """Read them.
@@ -36,7 +38,7 @@ class Realm:
         """
         if self.issuer_url is None or self.admin_client_id is None:
             missing = "--issuer-url" if self.issuer_url is None else "--admin-client-id"
-            raise click.UsageError(f"give {missing}, before the subcommand")
+            raise click.UsageError(f"give {missing}{self.where}")
         # The library would take a file that it cannot read for none.
         text(self.ca_file, "--ca-file")
         try:

@@ -17,6 +17,9 @@ from proxy.https import is_https
 TIMEOUT: Final = 30
 """Seconds for one request."""
 
+WRITES: Final = "`manage-clients`, for groups also `manage-users`"
+"""The roles of `realm-management` with which tenants are made."""
+
 _REALM: Final = re.compile(r"[^/?#]+")
 
 _T = TypeVar("_T")
@@ -104,14 +107,17 @@ def connect(access: Access) -> KeycloakAdmin:
 
 
 @contextmanager
-def doing(what: str) -> Iterator[None]:
-    """Say what could not be done, and why. What Keycloak answered in full may hold secrets."""
+def doing(what: str, roles: str = WRITES) -> Iterator[None]:
+    """Say what could not be done, and why. What Keycloak answered in full may hold secrets.
+
+    `roles` are those of `realm-management` that it takes.
+    """
     try:
         yield
     except KeycloakConnectionError as exc:
         raise AdminError(f"cannot {what}: {_why_unreachable(exc)}") from exc
     except KeycloakError as exc:
-        raise AdminError(f"cannot {what}: {_why_refused(exc.response_code)}") from exc
+        raise AdminError(f"cannot {what}: {_why_refused(exc.response_code, roles)}") from exc
     except OSError as exc:
         # The file of CA certificates is read by the library, when it first connects.
         raise AdminError(f"cannot {what}: the CA file cannot be used") from exc
@@ -132,15 +138,12 @@ def _why_unreachable(exc: KeycloakConnectionError) -> str:
             return "Keycloak cannot be reached"
 
 
-def _why_refused(code: int | None) -> str:
+def _why_refused(code: int | None, roles: str) -> str:
     match code:
         case 400 | 401:
             return "its client id or secret is not the right one"
         case 403:
-            return (
-                "the admin client lacks a role of `realm-management`:"
-                " `manage-clients`, for groups also `manage-users`"
-            )
+            return f"the admin client lacks a role of `realm-management`: {roles}"
         case 404:
             return "there is no such thing, or it was deleted meanwhile"
         case 409:

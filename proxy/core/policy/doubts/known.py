@@ -4,15 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from proxy.core.identity import IssuerRules
+from proxy.core.policy.subjects import SubjectKind
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Whom the IAM behind an issuer knows: groups by their paths, clients by their ids."""
+    """Whom the IAM behind an issuer was asked about and does not know, and who is there.
 
-    groups: frozenset[str]
-    clients: frozenset[str]
-    users: frozenset[str]
+    Whom it was not asked about, it may know.
+    """
+
+    missing: Mapping[SubjectKind, frozenset[str]]
+    there: Mapping[SubjectKind, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)

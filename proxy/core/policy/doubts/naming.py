@@ -19,6 +19,12 @@ _SUGGESTED: Final = 100
 _AMONG: Final = 2_000
 """Among how many."""
 
+_UNKNOWN: Final = {
+    SubjectKind.GROUP: Code.UNKNOWN_GROUP,
+    SubjectKind.CLIENT: Code.UNKNOWN_CLIENT,
+    SubjectKind.USER: Code.UNKNOWN_USER,
+}
+
 
 def issuers(policies: PolicySet, known: Known) -> Iterator[Doubt]:
     """Each subject of an issuer that the proxy does not have."""
@@ -72,20 +78,14 @@ def people(policies: PolicySet, known: Known) -> Iterator[Doubt]:
 
 
 def _judge(directory: Directory) -> Callable[[Subject], Fault | None]:
-    tables = {
-        SubjectKind.GROUP: (directory.groups, Code.UNKNOWN_GROUP, _alike(directory.groups)),
-        SubjectKind.CLIENT: (directory.clients, Code.UNKNOWN_CLIENT, _alike(directory.clients)),
-        SubjectKind.USER: (directory.users, Code.UNKNOWN_USER, _alike(directory.users)),
-    }
+    alike = {kind: _alike(there) for kind, there in directory.there.items()}
 
     def judge(subject: Subject) -> Fault | None:
-        if subject.kind not in tables:
+        kind, value = subject.kind, subject.value
+        if value not in directory.missing.get(kind, ()):
             return None
-        there, code, alike = tables[subject.kind]
-        if subject.value in there:
-            return None
-        message = f"the IAM of issuer `{subject.issuer}` has no {subject.kind.value} "
-        return Fault(f"{message}{shown(subject.value)}", alike(subject.value), code)
+        message = f"the IAM of issuer `{subject.issuer}` has no {kind.value} {shown(value)}"
+        return Fault(message, alike[kind](value), _UNKNOWN[kind])
 
     return judge
 

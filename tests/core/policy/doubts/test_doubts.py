@@ -8,7 +8,7 @@ from proxy.core.identity import IssuerRules, OidcNaming, ServiceAccountNaming
 from proxy.core.policy import Origin, PolicySet, Rule, dotted, doubts
 from proxy.core.policy.doubts import Directory, Known, comparing
 from proxy.core.policy.origins import ClaimOrigin
-from proxy.core.policy.subjects import Entry
+from proxy.core.policy.subjects import Entry, SubjectKind
 from tests.core.policy.documents import policies, policy
 
 BLUE = {"issuer": "corp", "group": "/blue"}
@@ -390,7 +390,18 @@ def test_namespaces_that_the_cluster_does_not_have_are_told() -> None:
 
 
 def test_whom_the_iam_does_not_know_is_told() -> None:
-    directory = Directory(frozenset({"/blue"}), frozenset({"capm3"}), frozenset({"alice"}))
+    directory = Directory(
+        {
+            SubjectKind.GROUP: frozenset({"/bleu"}),
+            SubjectKind.CLIENT: frozenset({"capm"}),
+            SubjectKind.USER: frozenset({"zoe"}),
+        },
+        {
+            SubjectKind.GROUP: frozenset({"/blue"}),
+            SubjectKind.CLIENT: frozenset({"capm3"}),
+            SubjectKind.USER: frozenset({"alice"}),
+        },
+    )
     people = [
         BLUE,
         {"issuer": "corp", "group": "/bleu"},
