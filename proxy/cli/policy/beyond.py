@@ -26,7 +26,7 @@ _GROUPS: Final = "groups"
 _CLIENTS: Final = frozenset({"azp", "client_id"})
 
 
-class AskingError(Exception):
+class BeyondError(Exception):
     """There is no answer. The message says why, and what to mend."""
 
 
@@ -34,7 +34,7 @@ def namespaces(kubeconfig: Path | None, context: str | None, say: Say) -> frozen
     """The namespaces of the cluster that a kubeconfig leads to, kubectl's own without one.
 
     Raises:
-        AskingError: the cluster cannot be asked.
+        BeyondError: the cluster cannot be asked.
     """
     from proxy.edge.namespaces import NamespacesError, listed  # noqa: PLC0415
     from proxy.refresher.cluster import ConfigError, connect  # noqa: PLC0415
@@ -47,7 +47,7 @@ def namespaces(kubeconfig: Path | None, context: str | None, say: Say) -> frozen
     try:
         return asyncio.run(ask())
     except (ConfigError, NamespacesError) as exc:
-        raise AskingError(f"--cluster: {exc}") from exc
+        raise BeyondError(f"--cluster: {exc}") from exc
 
 
 def _usual() -> Path:
@@ -64,14 +64,14 @@ def directory(
     something that Keycloak can be asked about, is not asked about.
 
     Raises:
-        AskingError: Keycloak cannot be asked.
+        BeyondError: Keycloak cannot be asked.
         click.UsageError: an option is missing or wrong.
     """
     from proxy.edge.keycloakadmin import AdminError, Sought, connect, look  # noqa: PLC0415
 
     naming = None if rules is None else rules.naming
     if naming is not None and not isinstance(naming, OidcNaming):
-        raise AskingError(f"--iam: issuer `{issuer}` is a cluster, and no Keycloak")
+        raise BeyondError(f"--iam: issuer `{issuer}` is a cluster, and no Keycloak")
     named = naming or OidcNaming()
     values = _values(issuer, policies)
     # Others are roles, or groups by their names alone, of which there may be several.
@@ -88,7 +88,7 @@ def directory(
     try:
         return look(connect(access), sought, say)
     except AdminError as exc:
-        raise AskingError(printable(f"--iam: {exc}")) from exc
+        raise BeyondError(printable(f"--iam: {exc}")) from exc
 
 
 def _values(issuer: str, policies: PolicySet) -> dict[SubjectKind, Iterable[str]]:

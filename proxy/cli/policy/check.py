@@ -8,7 +8,7 @@ import click
 from proxy import settings
 from proxy.cli import admin
 from proxy.cli.policy import beyond
-from proxy.cli.policy.beyond import AskingError
+from proxy.cli.policy.beyond import BeyondError
 from proxy.cli.policy.reports import FORMS, Report
 from proxy.cli.policy.sources import WRONG_CONFIGURATION
 from proxy.core.policy import Origin, PolicySet, Severity, doubts
@@ -149,7 +149,7 @@ def _report(contents: Contents, known: Known, asked: _Questions) -> Report:
         return Report(exc.problems, texts)
     try:
         found = doubts.find(policies, _ask(asked, known, policies))
-    except AskingError as exc:
+    except BeyondError as exc:
         _say(str(exc))
         raise SystemExit(WRONG_CONFIGURATION) from exc
     if number := found.uncompared:
