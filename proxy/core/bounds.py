@@ -62,6 +62,24 @@ def breaches(bounds: Bounds, claim: Object) -> Iterator[Cause]:
                 yield _forbidden(f"spec.image.{field}", f"must lie under {wanted}")
 
 
+def is_within(inner: Bounds, outer: Bounds) -> bool:
+    """Whether every HostClaim that keeps the one keeps the other, by what they say alone."""
+    labels = set(outer.required_labels) <= set(inner.required_labels)
+    hosts = not outer.host_namespaces or (
+        bool(inner.host_namespaces)
+        and all(
+            _is_one_of(pattern.removesuffix("*"), outer.host_namespaces)
+            for pattern in inner.host_namespaces
+        )
+    )
+    images = not outer.images or (
+        bool(inner.images) and all(url.startswith(outer.images) for url in inner.images)
+    )
+    most = outer.max_host_claims
+    number = most is None or (inner.max_host_claims is not None and inner.max_host_claims <= most)
+    return labels and hosts and images and number
+
+
 def is_image_prefix(text: str) -> bool:
     """Whether `text` can bound images: a plain URL that ends with `/`."""
     found = _URL.fullmatch(text)

@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from proxy.core.bounds import UNBOUNDED, Bounds, breaches, is_image_prefix
+from proxy.core.bounds import UNBOUNDED, Bounds, breaches, is_image_prefix, is_within
 
 IMAGES = Bounds(images=("https://images.example.com/blue/", "oci://registry.example.com/"))
 
@@ -114,3 +116,41 @@ def test_a_checksum_that_is_a_sum_is_no_address() -> None:
 )
 def test_a_prefix_of_images_is_a_url_that_ends_with_a_slash(text: str, good: bool) -> None:  # noqa: FBT001
     assert is_image_prefix(text) is good
+
+
+ANY_BOUNDS = st.builds(
+    Bounds,
+    required_labels=st.sampled_from([(), (("a", "1"),), (("a", "1"), ("b", "1")), (("a", "2"),)]),
+    host_namespaces=st.sampled_from([(), ("pool-a",), ("pool-*",), ("*",), ("lab", "pool-*")]),
+    images=st.sampled_from([(), ("https://a/",), ("https://a/b/", "https://c/"), ("https://b/",)]),
+    max_host_claims=st.sampled_from([None, 0, 2, 3]),
+)
+ANY_SPEC = st.fixed_dictionaries(
+    {
+        "hostSelector": st.fixed_dictionaries(
+            {
+                "matchLabels": st.sampled_from([{}, {"a": "1"}, {"a": "2"}, {"a": "1", "b": "1"}]),
+                "inNamespace": st.sampled_from(["pool-a", "pool-b", "lab", "other"]),
+            }
+        ),
+        "image": st.sampled_from([{}] + [{"url": f"https://{u}/x"} for u in ("a", "a/b", "b")]),
+    }
+)
+
+
+@given(ANY_BOUNDS, ANY_BOUNDS, ANY_SPEC)
+def test_what_keeps_bounds_keeps_those_that_they_are_within(
+    inner: Bounds, outer: Bounds, spec: Any
+) -> None:
+    if is_within(inner, outer):
+        assert fields(inner, spec) or not fields(outer, spec)
+        assert outer.max_host_claims is None or (
+            inner.max_host_claims is not None and inner.max_host_claims <= outer.max_host_claims
+        )
+
+
+@given(ANY_BOUNDS)
+def test_bounds_are_within_themselves_and_none(bounds: Bounds) -> None:
+    assert is_within(bounds, bounds)
+    assert is_within(bounds, UNBOUNDED)
+    assert is_within(UNBOUNDED, bounds) == (bounds == UNBOUNDED)

@@ -1,0 +1,319 @@
+"""Both sides decide for the same people, and what they decide otherwise is told.
+
+Whom to ask about. Grants add up and denials win, so whoever gains something has a
+grant of it by one subject of theirs. Either somebody who is that subject alone gains
+it as well, or it was denied them before by another subject of theirs, and no longer
+is. So each subject is asked about by itself, and each denial that has changed
+together with the subjects that are granted what it denies. For losses, the same holds
+the other way round. `everyone` of an issuer is everybody, and asked about with each;
+what all of them gain or lose is told of them alone.
+
+Where to ask. A rule tells namespaces apart by the names and patterns it has, so one
+for each, of all rules that concern somebody, is all there are (`personas.witness`).
+
+INVARIANT: what is compared is what `PolicySet.rules_for` yields, the rules as enforced.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple, TypeAlias
+
+from proxy.core.attributes import HOSTCLAIMS, Verb
+from proxy.core.bounds import UNBOUNDED, Bounds, is_within
+from proxy.core.claims import MAX_VALUES
+from proxy.core.difference.findings import Change, Finding
+from proxy.core.difference.places import Allowed, Ground
+from proxy.core.difference.sides import Granted, Names, Rules, Side, Sides, Whom, reach
+from proxy.core.personas import witness
+from proxy.core.policy import AnyOrigin, Effect, Permission, PolicySet, Rule, RuleSet
+from proxy.core.policy.rules import product
+from proxy.core.policy.subjects import Entry, Subject, SubjectKind
+
+_MET: Final = 5
+"""How many are told of those to whom a denial means something."""
+
+_BOUNDED: Final = product((HOSTCLAIMS.plural,), (Verb.CREATE, Verb.UPDATE, Verb.PATCH))
+_NOTHING: Final[frozenset[Permission]] = frozenset()
+
+
+def compare(old: PolicySet, new: PolicySet) -> tuple[Finding, ...]:
+    """All that differs between two sets of policies, by issuer and subject.
+
+    Raises:
+        TooMuchError: they are too large, or too much is changed at once.
+    """
+    sides = Sides(Side(old), Side(new))
+    found: dict[Finding, list[Subject]] = {}
+    issuers: dict[str, list[Subject]] = {}
+    for subject in sorted(sides.subjects, key=_order):
+        issuers.setdefault(subject.issuer, []).append(subject)
+    for issuer, subjects in issuers.items():
+        for finding in _Issuer(sides, issuer, subjects).findings():
+            found.setdefault(replace(finding, subjects=()), []).extend(finding.subjects)
+    return tuple(replace(finding, subjects=tuple(who)) for finding, who in found.items())
+
+
+def _order(subject: Subject) -> tuple[str, int, str]:
+    return subject.issuer, list(SubjectKind).index(subject.kind), subject.value
+
+
+class _Persona(NamedTuple):
+    """Somebody who is these subjects, whose token has one claim if any."""
+
+    subjects: tuple[Subject, ...]
+    claim: str = ""
+
+
+class _Key(NamedTuple):
+    """What is told in one finding, of all places and permissions of which it is so."""
+
+    change: Change
+    rule: AnyOrigin | None = None
+    denial: AnyOrigin | None = None
+    bounds: tuple[tuple[Bounds, ...], tuple[Bounds, ...]] = ((), ())
+
+
+_Marks: TypeAlias = dict[_Key, dict[str, set[Permission]]]
+
+
+@dataclass(slots=True)
+class _View:
+    """What is found out about one persona: what is allowed where, and what is other."""
+
+    persona: _Persona
+    allowed: dict[str, Allowed] = field(default_factory=dict)
+    marks: _Marks = field(default_factory=dict)
+
+    def mark(self, key: _Key, name: str, permission: Permission) -> None:
+        """Note that something is other in a name or pattern."""
+        self.marks.setdefault(key, {}).setdefault(name, set()).add(permission)
+
+    def findings(self) -> Iterator[Finding]:
+        """What was noted, with names and patterns of which the same is so together."""
+        ground = Ground(self.allowed)
+        for key, marked in self.marks.items():
+            alike: dict[frozenset[Permission], dict[str, None]] = {}
+            for name, permissions in marked.items():
+                alike.setdefault(frozenset(permissions), {})[name] = None
+            for what, names in alike.items():
+                yield Finding(
+                    change=key.change,
+                    subjects=self.persona.subjects[:1],
+                    permissions=what,
+                    places=ground.places(names, what),
+                    claim=self.persona.claim,
+                    rule=key.rule,
+                    denial=key.denial,
+                    bounds=key.bounds,
+                )
+
+
+class _Issuer:
+    """The people of one issuer. Those of different issuers are never the same."""
+
+    def __init__(self, sides: Sides, issuer: str, subjects: Sequence[Subject]) -> None:
+        self._sides = sides
+        self._everyone = Subject(issuer, SubjectKind.EVERYONE, "")
+        self._subjects = subjects
+        self._known: dict[Subject, Rules | None] = {}
+        self._common: dict[str, Names] = {}
+        self._granted: dict[Change, Granted] = {}
+
+    def findings(self) -> Iterator[Finding]:
+        """All that is other for any of them."""
+        # A denial for everyone takes from each what only they are granted.
+        everybody = bool(_denials(self._changed(self._everyone)))
+        for subject in self._subjects:
+            changed = self._changed(subject)
+            if everybody or changed:
+                for claim in sorted({"", *(e.claim for e in self._sides.entries(subject))}):
+                    yield from self._view(_Persona((subject,), claim)).findings()
+            if subject != self._everyone and (denials := _denials(changed)):
+                yield from self._of_denials(subject, denials)
+
+    def _changed(self, subject: Subject) -> list[Entry]:
+        """What is other in the rules for whoever is a subject, but for those for everyone."""
+        return [entry for name in _called(subject) for entry in self._sides.changed(name)]
+
+    # Somebody, everywhere.
+
+    def _view(self, who: _Persona) -> _View:
+        """What is other for a persona, but for what is so for one with less to it."""
+        view = _View(who)
+        stands = self._stands(who)
+        # A claim lists so many names and no more.
+        for start in range(0, len(stands), MAX_VALUES):
+            some = stands[start : start + MAX_VALUES]
+            names = [namespace for _, namespace in some]
+            if (rules := self._rules(who, names)) is None:
+                break
+            less = [*filter(None, (self._rules(other, names) for other in self._less(who)))]
+            bounded = any(rule.bounds != UNBOUNDED for side in rules for rule in side)
+            for name, namespace in some:
+                view.allowed[name] = rules.allowed(namespace)
+                _mark_permissions(view, name, namespace, rules, less)
+                if bounded:
+                    _mark_bounds(view, name, namespace, rules, less)
+        return view
+
+    def _less(self, who: _Persona) -> Iterator[_Persona]:
+        """Everybody who is part of a persona."""
+        parts = dict.fromkeys(((self._everyone,), *((s,) for s in who.subjects), who.subjects))
+        for subjects in parts:
+            for claim in dict.fromkeys(("", who.claim)):
+                if (subjects, claim) != who:
+                    yield _Persona(subjects, claim)
+
+    def _rules(self, who: _Persona, names: Sequence[str]) -> Rules | None:
+        if who.claim or len(who.subjects) > 1:
+            return self._sides.rules(who.subjects, who.claim, names)
+        [subject] = who.subjects
+        if subject not in self._known:
+            self._known[subject] = self._sides.rules((subject,), "", names)
+        return self._known[subject]
+
+    def _stands(self, who: _Persona) -> list[tuple[str, str]]:
+        """Each name and pattern that matters to somebody, and a namespace that stands for it.
+
+        What is other where nothing of their own reaches is so for everyone alike.
+        """
+        own = self._names(who.subjects, who.claim)
+        if who.claim not in self._common:
+            self._common[who.claim] = Names(self._names((self._everyone,), who.claim))
+        common = self._common[who.claim]
+        found = sorted(own.union(*(common.within(name) for name in own)))
+        known = {name for name in found if not name.endswith("*")}
+        stands = ((name, witness(name, known)) for name in found)
+        return [(name, namespace) for name, namespace in stands if namespace is not None]
+
+    def _names(self, subjects: Iterable[Subject], claim: str) -> set[str]:
+        return {
+            name
+            for subject in subjects
+            for called in _called(subject)
+            for entry in self._sides.entries(called)
+            if entry.claim in {"", claim}
+            for name in reach(entry)
+        }
+
+    # Denials that have changed, for those who are also somebody else.
+
+    def _of_denials(self, subject: Subject, denials: Iterable[Entry]) -> Iterator[Finding]:
+        asked = _NOTHING.union(*(entry.rule.permissions for entry in denials))
+        for finding in self._denied(subject, asked).findings():
+            met, more = self._met(finding, subject)
+            if met:
+                yield replace(finding, met=met, more=more)
+
+    def _denied(self, subject: Subject, asked: frozenset[Permission]) -> _View:
+        """Where something is denied to a subject on one side alone, and not granted to it."""
+        view = _View(_Persona((subject,)))
+        stands = self._stands(view.persona)
+        rules = self._rules(view.persona, [namespace for _, namespace in stands])
+        if rules is None:
+            return view
+        for name, namespace in stands:
+            before, after = view.allowed[name] = rules.allowed(namespace)
+            for permission in asked:
+                was = rules.old.matching(Effect.DENY, *permission, namespace)
+                now = rules.new.matching(Effect.DENY, *permission, namespace)
+                if was and not now and permission not in after:
+                    view.mark(_Key(Change.FREED, denial=was.origin), name, permission)
+                elif now and not was and permission not in before:
+                    view.mark(_Key(Change.BARRED, denial=now.origin), name, permission)
+        return view
+
+    def _met(self, finding: Finding, subject: Subject) -> tuple[tuple[Finding, ...], bool]:
+        """What a changed denial means to those whom another subject grants what it denies."""
+        means = Change.GAINS if finding.change is Change.FREED else Change.LOSES
+        met: list[Finding] = []
+        seen = _NOTHING
+        for other, claim in self._others(finding, subject):
+            if len(met) >= _MET and seen >= finding.permissions:
+                return tuple(met), True
+            both = (subject,) if other == self._everyone else (other, subject)
+            for one in self._view(_Persona(both, claim)).findings():
+                if one.change is means and not one.permissions.isdisjoint(finding.permissions):
+                    met.append(replace(one, subjects=(other,)))
+                    seen |= one.permissions
+        return tuple(met), False
+
+    def _others(self, finding: Finding, subject: Subject) -> Iterator[Whom]:
+        """Who may be granted what a denial is about, besides the subject itself."""
+        if finding.change not in self._granted:
+            side = self._sides.new if finding.change is Change.FREED else self._sides.old
+            self._granted[finding.change] = Granted(side, self._subjects)
+        patterns = [place.namespace for place in finding.places]
+        own = {"", *(entry.claim for entry in self._sides.entries(subject))}
+        for other, claim in self._granted[finding.change].where(finding.permissions, patterns):
+            # Somebody who is the subject alone is asked about already.
+            if other != subject and (other != self._everyone or claim not in own):
+                yield other, claim
+
+
+def _mark_permissions(
+    view: _View, name: str, namespace: str, rules: Rules, less: Iterable[Rules]
+) -> None:
+    before, after = view.allowed[name]
+    gained, lost = after - before, before - after
+    for other in less if gained or lost else ():
+        was, now = other.allowed(namespace)
+        gained, lost = gained - (now - was), lost - (was - now)
+    for change, what, grants, denies in (
+        (Change.GAINS, gained, rules.new, rules.old),
+        (Change.LOSES, lost, rules.old, rules.new),
+    ):
+        for permission in what:
+            rule = grants.matching(Effect.ALLOW, *permission, namespace)
+            denial = denies.matching(Effect.DENY, *permission, namespace)
+            view.mark(_Key(change, _origin(rule), _origin(denial)), name, permission)
+
+
+def _mark_bounds(
+    view: _View, name: str, namespace: str, rules: Rules, less: Iterable[Rules]
+) -> None:
+    before, after = view.allowed[name]
+    for permission in before & after & _BOUNDED:
+        asked = (*permission, namespace)
+        for change in (Change.WIDENED, Change.NARROWED):
+            further = [*_further(rules, change, asked)]
+            told = [r.bounds for other in less if further for r in _further(other, change, asked)]
+            was, now = (_bounds(side, asked) for side in rules)
+            for rule in further:
+                if rule.bounds not in told:
+                    one = (rule.bounds,)
+                    pair = (was, one) if change is Change.WIDENED else (one, now)
+                    view.mark(_Key(change, rule.origin, bounds=pair), name, permission)
+
+
+_Asked: TypeAlias = tuple[str, Verb, str]
+
+
+def _further(rules: Rules, change: Change, asked: _Asked) -> Iterator[Rule]:
+    """The grants of one side whose bounds go further than any of the other's."""
+    some, others = rules if change is Change.NARROWED else reversed(rules)
+    within = _bounds(others, asked)
+    for rule in some.all_matching(Effect.ALLOW, *asked):
+        if within and not any(is_within(rule.bounds, outer) for outer in within):
+            yield rule
+
+
+def _bounds(rules: RuleSet, asked: _Asked) -> tuple[Bounds, ...]:
+    found = rules.all_matching(Effect.ALLOW, *asked)
+    return tuple(dict.fromkeys(rule.bounds for rule in found))
+
+
+def _called(subject: Subject) -> Iterator[Subject]:
+    """What documents may call a subject: a service account has a name of one form, too."""
+    yield subject
+    if subject.kind is SubjectKind.SERVICE_ACCOUNT:
+        name = f"serviceaccount:{subject.value.replace('/', ':')}"
+        yield Subject(subject.issuer, SubjectKind.USER, name)
+
+
+def _origin(rule: Rule | None) -> AnyOrigin | None:
+    return None if rule is None else rule.origin
+
+
+def _denials(entries: Iterable[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.rule.effect is Effect.DENY]

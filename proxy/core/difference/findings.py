@@ -1,0 +1,78 @@
+"""What is told of a change: whom it concerns, what they may now, where, and by which rule."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from proxy.core.bounds import Bounds
+from proxy.core.policy import AnyOrigin, Permission
+from proxy.core.policy.subjects import Subject
+
+
+class Change(StrEnum):
+    """What is other than before for somebody.
+
+    `freed` and `barred` are about a denial alone: they change something for those who
+    are also somebody else, whom another rule grants what is denied.
+    """
+
+    GAINS = "gains"
+    LOSES = "loses"
+    WIDENED = "widened"
+    NARROWED = "narrowed"
+    FREED = "freed"
+    BARRED = "barred"
+
+    @property
+    def widens(self) -> bool:
+        """Whether anybody may more than before."""
+        return self in {Change.GAINS, Change.WIDENED, Change.FREED}
+
+
+class Because(StrEnum):
+    """Why a change is not one in a namespace, or not this one."""
+
+    ALLOWED = "allowed"
+    """It was and is allowed there."""
+    REFUSED = "refused"
+    """It was and is refused there."""
+    OTHERWISE = "otherwise"
+    """It changes there as well, and is told apart."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Left:
+    """A name, or a pattern, that something does not hold in."""
+
+    namespace: str
+    because: Because
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A name, or a pattern but for what is left out of it."""
+
+    namespace: str
+    but: tuple[Left, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One change, for each of some subjects of an issuer and whoever is one of them.
+
+    With a `claim`, it is one in those of the places that the claim of a token lists.
+    `rule` grants it now or did before; `denial` stood in its way before or does now.
+    `bounds` are of HostClaims, what was and what is; each of them is an alternative.
+    `met` has, of a denial, the changes for those who are also one of other subjects,
+    and not all of them where there are `more`.
+    """
+
+    change: Change
+    subjects: tuple[Subject, ...]
+    permissions: frozenset[Permission]
+    places: tuple[Place, ...]
+    claim: str = ""
+    rule: AnyOrigin | None = None
+    denial: AnyOrigin | None = None
+    bounds: tuple[tuple[Bounds, ...], tuple[Bounds, ...]] = ((), ())
+    met: tuple["Finding", ...] = ()
+    more: bool = False
