@@ -16,11 +16,12 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from proxy.background import Background
+from proxy.core.policy import Hits, PolicySet, inforce
 from proxy.edge.auditlog import JsonLines
 from proxy.edge.certificate import Certificate
 from proxy.edge.iam import Ages, Answers, Introspected, Introspection
 from proxy.edge.jwks import COOLDOWN, IssuerConfig, Issuers, SignedNotices, TokenVerifier
-from proxy.edge.management import Check, Looks, Page, looking
+from proxy.edge.management import JSON, POLICIES, Check, Looks, Page, looking
 from proxy.edge.metrics import CONTENT_TYPE, Metrics
 from proxy.edge.policyfiles import PolicyError, PolicyFiles
 from proxy.edge.server import Bounds, Server
@@ -90,6 +91,7 @@ class App:
                 read_yaml=to_json,
                 audit_log=self._audit,
                 meter=self._metrics,
+                hits=Hits(PolicySet()) if self._policies is None else self._policies.hits,
                 clock=time.time,
                 new_id=partial(next, _ids()),
             ),
@@ -116,6 +118,7 @@ class App:
             ready=looking(self._checks()),
             notes=looking(self._notes()),
             metrics=self._page,
+            pages={POLICIES: self._policies_in_force},
         )
         self._stack = AsyncExitStack()
 
@@ -184,6 +187,11 @@ class App:
     async def _page(self) -> Page:
         return self._metrics.page(), CONTENT_TYPE
 
+    async def _policies_in_force(self) -> Page:
+        if self._policies is None:
+            return inforce.encode(inforce.InForce(configured=False)), JSON
+        return inforce.encode(self._policies.in_force()), JSON
+
     def _entitlements(self) -> Entitlements:
         """Every source that is configured, as one."""
         settings = self._settings.entitlements
@@ -216,7 +224,7 @@ class App:
         return notes
 
     def _trouble_with_policies(self) -> str:
-        return "" if self._policies is None else str(self._policies.status.error or "")
+        return "" if self._policies is None else self._policies.trouble()
 
     def _note_on_issuer(self, name: str) -> Check:
         return _plain(lambda: self._issuers.troubles()[name])
@@ -258,6 +266,21 @@ class App:
                 "hostclaim_proxy_policies_loaded_timestamp_seconds",
                 "When the policies in force were loaded, in seconds since the epoch.",
                 lambda: policies.status.loaded_at,
+            )
+            show(
+                "hostclaim_proxy_policies_rules",
+                "Rules of the policy files that are in force.",
+                lambda: policies.status.rules,
+            )
+            show(
+                "hostclaim_proxy_policies_reloads",
+                "Changes of the policy files since the start that are or were in force.",
+                lambda: policies.status.reloads,
+            )
+            show(
+                "hostclaim_proxy_policies_failures",
+                "Changes of the policy files since the start that could not be loaded.",
+                lambda: policies.status.failures,
             )
             show(
                 "hostclaim_proxy_policies_broken",

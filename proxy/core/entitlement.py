@@ -76,6 +76,13 @@ class Deny:
 Decision = Allow | Deny
 
 
+def deciding(decision: Decision) -> tuple[Rule, ...]:
+    """The rules that made it."""
+    if isinstance(decision, Allow):
+        return decision.rules
+    return () if decision.rule is None else (decision.rule,)
+
+
 def authorize(identity: Identity, request: RequestInfo, rules: RuleSet) -> Decision:
     """Decide. Cannot fail, and does not depend on anything but its arguments."""
     match request:

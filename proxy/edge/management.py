@@ -1,11 +1,13 @@
-"""The operators' listener: liveness, readiness and metrics, never on the tenants' side.
+"""The operators' listener: liveness, readiness, metrics and more, never on the tenants' side.
 
 Answers as the apiserver's own health endpoints do: `ok`, or with `?verbose`
 a line for each check.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
 
 from aiohttp import web
 
@@ -20,6 +22,14 @@ Look = Callable[[], Awaitable[Findings]]
 
 Page = tuple[bytes, str]
 """What is shown, and its media type."""
+
+Show = Callable[[], Awaitable[Page]]
+"""Makes a page, of what there is now."""
+
+
+JSON: Final = "application/json"
+POLICIES: Final = "/policies"
+"""Where it is shown which policies are in force."""
 
 
 def looking(checks: Mapping[str, Check]) -> Look:
@@ -43,7 +53,9 @@ class Looks:
     live: Look
     ready: Look
     notes: Look
-    metrics: Callable[[], Awaitable[Page]]
+    metrics: Show
+    pages: Mapping[str, Show] = field(default_factory=dict)
+    """What else is shown, by its path."""
 
 
 class Management:
@@ -54,7 +66,8 @@ class Management:
         app = web.Application()
         app.router.add_get("/livez", self._live)
         app.router.add_get("/readyz", self._ready)
-        app.router.add_get("/metrics", self._show_metrics)
+        for path, show in {"/metrics": looks.metrics, **looks.pages}.items():
+            app.router.add_get(path, partial(_shown, show))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
 
     async def start(self, host: str, port: int) -> int:
@@ -79,9 +92,10 @@ class Management:
         looks = self._looks
         return _judged("readyz", await looks.ready(), await looks.notes(), request)
 
-    async def _show_metrics(self, _: web.Request) -> web.Response:
-        body, media_type = await self._looks.metrics()
-        return web.Response(body=body, headers={"Content-Type": media_type})
+
+async def _shown(show: Show, _: web.Request) -> web.Response:
+    body, media_type = await show()
+    return web.Response(body=body, headers={"Content-Type": media_type})
 
 
 def _judged(name: str, found: Findings, notes: Findings, request: web.Request) -> web.Response:

@@ -39,7 +39,7 @@ from proxy.core.entitlement import Allow, Decision, Deny
 from proxy.core.errors import InternalError, Refused, Unavailable
 from proxy.core.hostclaims import OutOfBounds
 from proxy.core.narrowing import Call
-from proxy.core.policy import RuleSet
+from proxy.core.policy import Hits, RuleSet
 from proxy.core.shadow import Difference
 from proxy.core.wire import Headers, RawRequest, Reply
 from proxy.pipeline.admission import Admission, Limits
@@ -78,6 +78,7 @@ class Ports:
     read_yaml: YamlReader
     audit_log: AuditLog
     meter: Meter
+    hits: Hits
     clock: Clock
     new_id: Callable[[], str]
 
@@ -101,6 +102,7 @@ class Pipeline:
         self._read_yaml = ports.read_yaml
         self._audit_log = ports.audit_log
         self._meter = ports.meter
+        self._hits = ports.hits
         self._clock = ports.clock
         self._new_id = ports.new_id
         self._admission = Admission(limits)
@@ -190,10 +192,11 @@ class Pipeline:
         self, caller: Caller, request: RequestInfo, trail: Trail, *, recheck: bool = False
     ) -> tuple[RuleSet, Decision]:
         rules = await self._entitlements.rules(caller, recheck=recheck)
-        trail.decision = entitlement.authorize(caller.identity, request, rules)
+        decision = trail.decision = entitlement.authorize(caller.identity, request, rules)
+        self._hits.count(entitlement.deciding(decision))
         if rules.shadow is not None:
-            trail.shadow = _supposed(trail, partial(shadow.decided, trail.decision, rules))
-        return rules, trail.decision
+            trail.shadow = _supposed(trail, partial(shadow.decided, decision, rules))
+        return rules, decision
 
     async def _deny(self, deny: Deny, trail: Trail, client: Client) -> None:
         trail.message, reply = status.denial(deny)

@@ -4,12 +4,16 @@ The supervisor asks and a worker answers, in any order, by number. Number 0 is
 answered unasked: whether the worker has started.
 """
 
+import zlib
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 LONGEST: Final = 4 * 1024 * 1024
 """Bytes of a line, at most; the longest is a page of metrics."""
+
+LONGEST_TEXT: Final = 16 * LONGEST
+"""Bytes of what is packed, at most."""
 
 STARTED: Final = 0
 
@@ -36,6 +40,10 @@ class Show(_Message, frozen=True):
     """Show your metrics."""
 
 
+class ShowPolicies(_Message, frozen=True):
+    """Show which policies are in force."""
+
+
 class LogOut(_Message, frozen=True):
     """Take a logout token."""
 
@@ -56,7 +64,7 @@ class Drain(_Message, frozen=True):
     """Let nobody in any more; answer when nobody is left."""
 
 
-Ask: TypeAlias = Listen | Fail | Look | Show | LogOut | Push | Reopen | Drain
+Ask: TypeAlias = Listen | Fail | Look | Show | ShowPolicies | LogOut | Push | Reopen | Drain
 
 
 class Done(_Message, frozen=True):
@@ -75,6 +83,12 @@ class Shown(_Message, frozen=True):
     page: str
 
 
+class ShownPolicies(_Message, frozen=True):
+    """Them, as `core.policy.inforce` writes them, `packed`."""
+
+    packed: bytes
+
+
 class Refusal(_Message, frozen=True):
     """It was refused, as `core.errors` has it."""
 
@@ -88,7 +102,7 @@ class NotStarted(_Message, frozen=True):
     message: str
 
 
-Answer: TypeAlias = Done | Found | Shown | Refusal | NotStarted
+Answer: TypeAlias = Done | Found | Shown | ShownPolicies | Refusal | NotStarted
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,6 +134,27 @@ def line(message: Asked | Answered) -> bytes:
     if len(written) > LONGEST:
         raise ValueError(f"a message of {len(written)} bytes is too long")
     return written
+
+
+def pack(text: bytes) -> bytes:
+    """A text that may be longer than a line, as a part of one: rules are much alike."""
+    return zlib.compress(text, level=1)
+
+
+def unpack(packed: bytes) -> bytes:
+    """What was packed.
+
+    Raises:
+        ValueError: it is longer than any worker's, or no such text.
+    """
+    reading = zlib.decompressobj()
+    try:
+        text = reading.decompress(packed, LONGEST_TEXT)
+    except zlib.error as exc:
+        raise ValueError("it is not packed") from exc
+    if not reading.eof:
+        raise ValueError("it is too long")
+    return text
 
 
 def read_asked(written: bytes) -> Asked:

@@ -6,14 +6,26 @@ token that counts no longer must be refused by whichever gets it.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol, TypeVar
 
 from proxy.core.errors import Refused
-from proxy.edge.management import Findings, Look, Looks, Page
+from proxy.core.policy import inforce
+from proxy.edge.management import JSON, POLICIES, Findings, Look, Looks, Page
 from proxy.edge.metrics import CONTENT_TYPE
 from proxy.serving import exposition, messages
-from proxy.serving.messages import Answer, Ask, Done, Found, LogOut, Push, Show, Shown
+from proxy.serving.messages import (
+    Answer,
+    Ask,
+    Done,
+    Found,
+    LogOut,
+    Push,
+    Show,
+    Shown,
+    ShownPolicies,
+    ShowPolicies,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +66,7 @@ class Team:
             ready=self._look("ready"),
             notes=self._look("notes"),
             metrics=self._show,
+            pages={POLICIES: self._show_policies},
         )
 
     async def log_out(self, logout_token: str) -> None:
@@ -113,3 +126,27 @@ class Team:
             return (await member.ask(Show(), Shown, PATIENCE)).page
         except Refused:
             return None
+
+    async def _show_policies(self) -> Page:
+        """Of a worker that does not answer, it is told that it does not."""
+        shown = await asyncio.gather(*(self._policies_of(member) for member in self._members))
+        numbers = [member.number for member in self._members]
+        # As with metrics, notices must not wait.
+        return await asyncio.to_thread(_merged, dict(zip(numbers, shown, strict=True))), JSON
+
+    async def _policies_of(self, member: Member) -> bytes | str:
+        try:
+            return (await member.ask(ShowPolicies(), ShownPolicies, PATIENCE)).packed
+        except Refused as refused:
+            return refused.message
+
+
+def _merged(shown: Mapping[int, bytes | str]) -> bytes:
+    return inforce.encode(
+        inforce.merged(
+            {
+                number: each if isinstance(each, str) else inforce.decode(messages.unpack(each))
+                for number, each in shown.items()
+            }
+        )
+    )

@@ -12,7 +12,7 @@ from typing import Literal, Protocol, assert_never
 
 from proxy.app import App, StartError
 from proxy.core.errors import InternalError, Refused
-from proxy.edge.management import Findings, Looks
+from proxy.edge.management import POLICIES, Findings, Looks
 from proxy.ports import Notices
 from proxy.serving import messages
 from proxy.serving.messages import (
@@ -32,6 +32,8 @@ from proxy.serving.messages import (
     Reopen,
     Show,
     Shown,
+    ShownPolicies,
+    ShowPolicies,
 )
 from proxy.settings import Settings
 
@@ -140,6 +142,9 @@ class Worker:
             case Show():
                 page, _ = await tenants.looks.metrics()
                 return Shown(page.decode())
+            case ShowPolicies():
+                page, _ = await tenants.looks.pages[POLICIES]()
+                return ShownPolicies(await asyncio.to_thread(messages.pack, page))
             case LogOut(token=token):
                 await tenants.notices.log_out(token)
             case Push(action=action):

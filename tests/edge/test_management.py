@@ -33,6 +33,9 @@ async def client(health: Health) -> AsyncIterator[aiohttp.ClientSession]:
     async def page() -> Page:
         return b"up 1\n", "text/plain; version=0.0.4"
 
+    async def policies() -> Page:
+        return b"{}", "application/json"
+
     checks = {"audit": Health().check("cluster"), "cluster": health.check("cluster")}
     management = Management(
         Looks(
@@ -40,6 +43,7 @@ async def client(health: Health) -> AsyncIterator[aiohttp.ClientSession]:
             ready=looking(checks),
             notes=looking({"policies": health.check("policies")}),
             metrics=page,
+            pages={"/policies": policies},
         )
     )
     port = await management.start("127.0.0.1", 0)
@@ -103,3 +107,15 @@ async def test_metrics_are_shown_with_their_type(client: aiohttp.ClientSession) 
 @pytest.mark.parametrize("path", ["/", "/apis", "/debug/pprof", "/livez/"])
 async def test_there_is_nothing_else(client: aiohttp.ClientSession, path: str) -> None:
     assert (await ask(client, path))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "media_type"),
+    [("/metrics", "up 1\n", "text/plain"), ("/policies", "{}", "application/json")],
+)
+async def test_pages_are_shown_as_what_they_are(
+    client: aiohttp.ClientSession, path: str, body: str, media_type: str
+) -> None:
+    async with client.get(path) as response:
+        assert (response.status, response.content_type) == (200, media_type)
+        assert await response.text() == body

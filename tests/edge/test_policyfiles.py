@@ -5,6 +5,7 @@ import contextlib
 import errno
 import hashlib
 import os
+from datetime import UTC, datetime
 from pathlib import Path, PosixPath
 from typing import NoReturn
 
@@ -413,3 +414,56 @@ async def test_running_follows_the_files_until_cancelled(folder: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert await namespaces(files) == ("green",)
+
+
+async def test_a_broken_reload_is_noted_on_one_line(folder: Path) -> None:
+    files = PolicyFiles([folder], clock=lambda: 17.0)
+    assert files.trouble() == ""
+    (folder / "blue.yaml").write_text(edited("viewer", "view").replace("blue", "BLUE"))
+    await settle(files)
+    assert files.trouble() == (
+        "not loaded, those of 1970-01-01T00:00:17+00:00 stay in force: "
+        f"{folder}/blue.yaml:4:9: metadata.name: `BLUE` is not a name of RFC 1123, use lower-case "
+        "letters, digits, `-` and `.`, a letter or digit first and last (and 2 more)"
+    )
+    (folder / "blue.yaml").write_text(policy("blue", "a: b"))
+    await settle(files)
+    assert "more)" not in files.trouble()
+
+
+async def test_what_is_in_force_is_told_with_how_often_each_rule_decided(folder: Path) -> None:
+    (folder / "blue.yaml").write_text(policy("blue", "blue", spec="  deny: [{namespaces: [red]}]"))
+    files = PolicyFiles([folder], clock=lambda: 17.0)
+    grant = (await files.rules(make_caller())).matching(
+        Effect.ALLOW, "hostclaims", Verb.GET, "blue"
+    )
+    assert grant is not None
+    files.hits.count([grant])
+    known = files.in_force()
+    assert known.loaded_at == datetime.fromtimestamp(17, UTC)
+    assert (known.configured, known.enforced_rules, known.error) == (True, 2, None)
+    assert [(file.path, len(file.sha256)) for file in known.files] == [(f"{folder}/blue.yaml", 64)]
+    assert [
+        (rule.document, rule.path, rule.line, str(rule.effect), rule.hits) for rule in known.rules
+    ] == [("blue", "spec.allow[0]", 8, "allow", 1), ("blue", "spec.deny[0]", 9, "deny", 0)]
+
+
+async def test_counts_are_kept_over_a_reload_and_the_error_is_told_over_a_broken_one(
+    folder: Path,
+) -> None:
+    files = PolicyFiles([folder], clock=lambda: 17.0)
+    files.hits.count(await files.rules(make_caller()))
+    (folder / "blue.yaml").write_text("# Blue.\n" + GOOD)
+    await settle(files)
+    assert [(rule.line, rule.hits) for rule in files.in_force().rules] == [(9, 1)]
+    (folder / "blue.yaml").write_text("{")
+    await settle(files)
+    known = files.in_force()
+    assert [(rule.line, rule.hits) for rule in known.rules] == [(9, 1)]
+    assert (known.reloads, known.failures) == (1, 1)
+    assert known.error is not None
+    assert known.error.failed_at == datetime.fromtimestamp(17, UTC)
+    [problem] = known.error.problems
+    assert (problem.file, problem.line, problem.column) == (f"{folder}/blue.yaml", 1, 2)
+    assert (problem.field, problem.hint) == ("", "")
+    assert "is not YAML" in problem.message

@@ -16,7 +16,15 @@ import yaml
 from proxy import ports
 from proxy.core.identity import Identity
 from proxy.core.narrowing import UpstreamRequest
-from proxy.core.policy import Combination, Document, PolicySet, Position, RuleSet, parse
+from proxy.core.policy import (
+    Combination,
+    Document,
+    Hits,
+    PolicySet,
+    Position,
+    RuleSet,
+    parse,
+)
 from proxy.core.wire import Fields, Headers, RawRequest, Reply
 from proxy.demo import crds
 from proxy.demo.cluster import calls
@@ -293,6 +301,7 @@ class World:
                 read_yaml=to_json,
                 audit_log=self.audit,
                 meter=FakeMeter(),
+                hits=Hits(PolicySet()),
                 clock=lambda: 1.0,
                 new_id=lambda: f"audit-{next(self._ids)}",
             ),

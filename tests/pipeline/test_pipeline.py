@@ -13,7 +13,7 @@ import pytest
 from proxy.core.attributes import Verb
 from proxy.core.errors import BadGateway, Unavailable
 from proxy.core.narrowing import UpstreamRequest
-from proxy.core.policy import Effect, Origin, Rule, RuleSet
+from proxy.core.policy import Effect, Entry, Hits, Origin, PolicySet, Rule, RuleSet
 from proxy.core.wire import Fields, RawRequest, Reply
 from proxy.pipeline import Limits, Pipeline, Ports
 from proxy.ports import Caller
@@ -47,6 +47,11 @@ EVERYTHING = RuleSet(
 NOTHING = RuleSet()
 
 
+def counting(rules: RuleSet) -> Hits:
+    """Counts for rules that all stand in policy files."""
+    return Hits(PolicySet(Entry((), rule) for rule in rules))
+
+
 @dataclass
 class World:
     """A pipeline and all that is around it."""
@@ -55,6 +60,7 @@ class World:
     entitlements: FakeEntitlements = field(default_factory=lambda: FakeEntitlements(EVERYTHING))
     audit: FakeAuditLog = field(default_factory=FakeAuditLog)
     meter: FakeMeter = field(default_factory=FakeMeter)
+    hits: Hits = field(default_factory=lambda: counting(EVERYTHING))
     limits: Limits = field(default_factory=Limits)
     expires: float = NOW + 300
     now: float = NOW
@@ -74,6 +80,7 @@ class World:
                 read_yaml=fake_yaml,
                 audit_log=self.audit,
                 meter=self.meter,
+                hits=self.hits,
                 clock=lambda: self.now,
                 new_id=lambda: f"audit-{next(ids)}",
             ),
@@ -169,6 +176,33 @@ async def test_the_record_names_the_rule_that_allowed() -> None:
 SECRETS = "/api/v1/namespaces/blue-dev/secrets"
 YAML = "application/yaml; charset=utf-8"
 APPLY = "application/apply-patch+yaml"
+
+
+DENIAL = Rule(
+    Origin("blue.yaml", "blue", "spec.deny[0]", 12),
+    Effect.DENY,
+    frozenset({("hostclaims", Verb.WATCH)}),
+    ("blue-dev",),
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "counted"),
+    [
+        ("GET", CLAIMS, (1, 0)),
+        ("GET", f"{CLAIMS}?watch=1", (0, 1)),
+        ("GET", CLAIMS.replace("blue-dev", "red"), (0, 0)),
+        ("GET", "/version", (0, 0)),
+    ],
+    ids=["granted", "denied", "not granted", "for everybody"],
+)
+async def test_a_decision_counts_for_the_rule_that_made_it(
+    method: str, target: str, counted: tuple[int, ...]
+) -> None:
+    rules = RuleSet([*EVERYTHING, DENIAL])
+    world = World(FakeUpstream(CLAIM), FakeEntitlements(rules), hits=counting(rules))
+    await world.ask(method, target)
+    assert world.hits.counts() == counted
 
 
 async def test_a_body_in_yaml_is_judged_and_sent_as_json() -> None:

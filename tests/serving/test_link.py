@@ -22,6 +22,8 @@ from proxy.serving.messages import (
     Reopen,
     Show,
     Shown,
+    ShownPolicies,
+    ShowPolicies,
 )
 from tests.serving.workers import MadeUpTenants, employed, hang
 
@@ -53,6 +55,8 @@ async def test_a_worker_says_what_it_finds() -> None:
         assert await line.link.ask(Look("ready"), Found, LONG) == Found({"audit": ""})
         assert await line.link.ask(Look("notes"), Found, LONG) == Found({"policies": ""})
         assert await line.link.ask(Show(), Shown, LONG) == Shown("up 1\n")
+        shown = await line.link.ask(ShowPolicies(), ShownPolicies, LONG)
+        assert messages.unpack(shown.packed) == b"up 1\n"
 
 
 @pytest.mark.parametrize(

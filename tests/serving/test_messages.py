@@ -9,6 +9,7 @@ import pytest
 from proxy.serving import messages
 from proxy.serving.messages import (
     LONGEST,
+    LONGEST_TEXT,
     Answer,
     Answered,
     Ask,
@@ -21,11 +22,18 @@ from proxy.serving.messages import (
     Push,
     Refusal,
     Shown,
+    ShownPolicies,
 )
 
 TEXT = 'a "quoted"\nline, \x00 and é'
 ASKS: list[Ask] = [Look("ready"), LogOut(TEXT), Push(TEXT)]
-ANSWERS: list[Answer] = [Found({"a": TEXT}), Shown(TEXT), Refusal(503, TEXT), NotStarted(TEXT)]
+ANSWERS: list[Answer] = [
+    Found({"a": TEXT}),
+    Shown(TEXT),
+    ShownPolicies(TEXT.encode()),
+    Refusal(503, TEXT),
+    NotStarted(TEXT),
+]
 
 
 @pytest.mark.parametrize(
@@ -77,3 +85,22 @@ def test_a_line_has_an_end() -> None:
 def test_no_message_is_mistaken_for_another() -> None:
     names = [json.loads(messages.line(Asked(1, ask)))["ask"]["type"] for ask in ASKS]
     assert names == ["Look", "LogOut", "Push"]
+
+
+def test_what_is_packed_is_unpacked_and_may_be_longer_than_a_line() -> None:
+    rule = b'{"document":"team","path":"spec.allow[0]","file":"policies/team.yaml","hits":0},'
+    text = rule * (2 * LONGEST // len(rule))
+    answer = Answered(7, ShownPolicies(messages.pack(text)))
+    read = messages.read_answered(messages.line(answer)).answer
+    assert isinstance(read, ShownPolicies)
+    assert messages.unpack(read.packed) == text
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [b"", b"nonsense", messages.pack(b"rules")[:-1], messages.pack(bytes(LONGEST_TEXT + 1))],
+    ids=["nothing", "nonsense", "cut off", "too long"],
+)
+def test_what_was_not_packed_by_a_worker_is_not_unpacked(packed: bytes) -> None:
+    with pytest.raises(ValueError, match="it is"):
+        messages.unpack(packed)

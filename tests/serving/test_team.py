@@ -7,7 +7,22 @@ from typing import TypeVar
 import pytest
 
 from proxy.core.errors import BadRequest, InternalError, Refused, Unavailable
-from proxy.serving.messages import Answer, Ask, Done, Found, LogOut, Look, Push, Show, Shown
+from proxy.core.policy import Effect, inforce
+from proxy.core.policy.inforce import InForce, RuleInForce
+from proxy.serving import messages
+from proxy.serving.messages import (
+    Answer,
+    Ask,
+    Done,
+    Found,
+    LogOut,
+    Look,
+    Push,
+    Show,
+    Shown,
+    ShownPolicies,
+    ShowPolicies,
+)
 from proxy.serving.team import Team
 
 _A = TypeVar("_A", bound=Answer)
@@ -108,3 +123,39 @@ async def test_metrics_are_those_of_all_that_answer_and_of_the_supervisor() -> N
     assert media_type.startswith("text/plain")
     samples = [line for line in page.decode().splitlines() if line.startswith("up{")]
     assert samples == ['up{worker="supervisor"} 1.0', 'up{worker="0"} 2.0']
+
+
+def having(number: int, hits: int, rules: int = 1) -> MadeUpMember:
+    """A worker whose rules have decided so often."""
+    known = InForce(
+        rules=tuple(
+            RuleInForce(
+                document=f"team-{each}",
+                path="spec.allow[0]",
+                file="/etc/hostclaim-proxy/policies/teams.yaml",
+                line=each,
+                effect=Effect.ALLOW,
+                hits=hits,
+            )
+            for each in range(rules)
+        )
+    )
+    packed = messages.pack(inforce.encode(known))
+    return MadeUpMember(number, {ShowPolicies(): ShownPolicies(packed)})
+
+
+async def test_policies_in_force_are_those_of_all_workers_as_one() -> None:
+    silent = MadeUpMember(2, refusal=SILENT)
+    page, media_type = await team(having(0, 1), having(1, 2), silent).looks.pages["/policies"]()
+    known = inforce.decode(page)
+    assert media_type == "application/json"
+    assert [rule.hits for rule in known.rules] == [3]
+    assert [each.trouble for each in known.workers] == ["", "", SILENT.message]
+
+
+async def test_ten_thousand_rules_fit_into_an_answer() -> None:
+    worker = having(0, 1, rules=10_000)
+    line = messages.line(messages.Answered(7, worker.answers[ShowPolicies()]))
+    page, _ = await team(worker).looks.pages["/policies"]()
+    assert len(line) < messages.LONGEST / 8
+    assert len(inforce.decode(page).rules) == 10_000

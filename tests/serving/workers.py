@@ -38,6 +38,7 @@ class MadeUpTenants:
             ready=looking(self.checks),
             notes=looking({"policies": fine}),
             metrics=self._page,
+            pages={"/policies": self._page},
         )
 
     @property

@@ -6,13 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from proxy.core.identity import Identity
-from proxy.core.policy import RuleSet
+from proxy.core.policy import Hits, Origin, PolicySet, RuleSet, inforce
 from proxy.edge.policyfiles import reading
-from proxy.edge.policyfiles.reading import Fingerprint, PolicyError, PolicyFile
+from proxy.edge.policyfiles.reading import Contents, Fingerprint, PolicyError, PolicyFile
 from proxy.memory import Memory
 from proxy.ports import Caller, Clock
 
@@ -72,7 +73,8 @@ class _Rest:
 class PolicyFiles:
     """The rules in policy files, as they are now. Implements `Entitlements`.
 
-    Loading at the start blocks; afterwards files are read in a thread.
+    `hits` is for whoever decides by them to count. Loading at the start blocks; afterwards
+    files are read in a thread.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class PolicyFiles:
         self._cache: Memory[tuple[str, str, str], _Known] = Memory(_CACHED, clock, lambda _: 1)
         contents = reading.read(self._paths)
         self._policies = reading.compiled(contents)
+        self.hits = Hits(self._policies)
         self._status = Status(
             contents.files, len(self._policies), len(self._policies.shadows()), clock()
         )
@@ -101,6 +104,40 @@ class PolicyFiles:
     def status(self) -> Status:
         """What is in force and what is not."""
         return self._status
+
+    def trouble(self) -> str:
+        """Why the files that are there are not in force, on a line, or nothing."""
+        if (error := self._status.error) is None:
+            return ""
+        first, *others = error.problems
+        more = f" (and {len(others)} more)" if others else ""
+        since = _time(self._status.loaded_at).isoformat(timespec="seconds")
+        return f"not loaded, those of {since} stay in force: {first}{more}"
+
+    def in_force(self) -> inforce.InForce:
+        """All of that, and what each rule did, as operators are told."""
+        status = self._status
+        counted = zip(self._policies, self.hits.counts(), strict=True)
+        return inforce.InForce(
+            loaded_at=_time(status.loaded_at),
+            reloads=status.reloads,
+            failures=status.failures,
+            enforced_rules=status.rules,
+            error=_failure(status),
+            files=tuple(inforce.File(path=each.path, sha256=each.digest) for each in status.files),
+            rules=tuple(
+                inforce.RuleInForce(
+                    document=origin.document,
+                    path=origin.path,
+                    file=origin.file,
+                    line=origin.line,
+                    effect=entry.rule.effect,
+                    hits=hits,
+                )
+                for entry, hits in counted
+                if isinstance(origin := entry.rule.origin, Origin)
+            ),
+        )
 
     async def rules(self, caller: Caller, *, recheck: bool = False) -> RuleSet:  # noqa: ARG002 - files are followed, there is nothing to ask
         """The rules that concern a caller, as of now."""
@@ -150,11 +187,12 @@ class PolicyFiles:
             self._status = replace(self._status, error=None, failed_at=None)
             return
         try:
-            policies = await asyncio.to_thread(reading.compiled, contents, reading.Pauses())
+            policies, follow = await asyncio.to_thread(self._compile, contents)
         except PolicyError as exc:
             self._fail(exc)
             return
         self._policies = policies
+        follow()
         self._cache.clear()
         self._status = Status(
             contents.files,
@@ -173,6 +211,11 @@ class PolicyFiles:
         for changed in self._subscribers:
             changed()
 
+    def _compile(self, contents: Contents) -> tuple[PolicySet, Callable[[], None]]:
+        with reading.uncollected():
+            policies = reading.compiled(contents, reading.Pauses())
+            return policies, self.hits.following(policies)
+
     def _fail(self, error: PolicyError) -> None:
         known = self._status.error
         if known is not None and known.problems == error.problems:
@@ -184,3 +227,26 @@ class PolicyFiles:
             failed_at=self._clock(),
         )
         _log.error("policies not loaded, the last good set stays in force:\n%s", error)
+
+
+def _failure(status: Status) -> inforce.Failure | None:
+    if status.error is None or status.failed_at is None:
+        return None
+    return inforce.Failure(
+        failed_at=_time(status.failed_at),
+        problems=tuple(
+            inforce.Fault(
+                file=problem.file,
+                line=problem.position.line,
+                column=problem.position.column,
+                field=problem.field,
+                message=problem.message,
+                hint=problem.hint,
+            )
+            for problem in status.error.problems
+        ),
+    )
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

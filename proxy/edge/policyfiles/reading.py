@@ -165,7 +165,7 @@ def understood(contents: Contents, pause: Pause = lambda: None) -> Read:
         PolicyError: as `compiled`.
     """
     problems = list(contents.problems)
-    with _uncollected():
+    with uncollected():
         parsed = policy.read(_documents(contents, problems, pause))
     if isinstance(parsed, Read):
         if problems:
@@ -178,7 +178,7 @@ def understood(contents: Contents, pause: Pause = lambda: None) -> Read:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Keep the garbage collector away from work that makes many objects and no cycles.
 
     It would look at all there is again and again, for nothing, and all threads wait for it.
