@@ -12,7 +12,17 @@ from proxy.cli.lazy import Commands
 @click.group(
     cls=Commands,
     package=__name__,
-    names=("check", "explain", "matrix", "reference", "schema", "shadow", "test", "who-can"),
+    names=(
+        "check",
+        "explain",
+        "matrix",
+        "reference",
+        "schema",
+        "shadow",
+        "status",
+        "test",
+        "who-can",
+    ),
 )
 def policy() -> None:
     """Check, test and explain policy files, before they decide who gets servers.

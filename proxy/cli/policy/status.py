@@ -1,0 +1,212 @@
+"""`hostclaim-proxy policy status`: ask a running proxy which policies are in force."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+import httpx
+
+from proxy import settings
+from proxy.cli import yamltext
+from proxy.cli.policy.sources import WRONG_CONFIGURATION
+from proxy.core.policy import inforce
+from proxy.core.policy.inforce import InForce
+from proxy.core.terminal import printable
+from proxy.edge.management import POLICIES
+from proxy.settings import Address, SettingsError
+
+DEFAULT: Final = "http://127.0.0.1:8081"
+PATIENCE: Final = 20.0
+"""Seconds for the answer, all of it: several workers have fifteen to give it."""
+LONGEST: Final = 64 * 1024 * 1024
+"""Bytes of an answer, at most."""
+
+_SHORT: Final = 12
+_EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_UNITS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+
+_Row = Sequence[str]
+
+
+class _CannotAskError(Exception):
+    """There is no answer; the message says why."""
+
+
+@click.command()
+@click.option(
+    "--management",
+    metavar="URL",
+    help=f"Where the proxy's operators are served.  [default: {DEFAULT}]",
+)
+@click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The proxy's configuration, which says where that is.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json", "yaml"]),
+    default="text",
+    show_default=True,
+)
+def status(management: str | None, config: Path | None, output: str) -> None:
+    """Show which policies a running proxy has in force, and which of their rules it never used.
+
+    \b
+    On its own machine:   hostclaim-proxy policy status
+    In a pod:             kubectl exec deploy/hostclaim-proxy -- hostclaim-proxy policy status
+    By its configuration: hostclaim-proxy policy status --config proxy.yaml
+
+    Rules are counted since the start, over all reloads, as long as they say the same.
+
+    Exit codes: 0 if what the files say is in force; 1 if they could not be loaded, so that
+    those of before still are, or if a worker does not answer; 2 if the proxy cannot be asked.
+    """  # noqa: D301 - click wants the character \b itself
+    if management is not None and config is not None:
+        raise click.UsageError("give --management or --config, not both")
+    try:
+        if config is not None:
+            management = address_of(settings.load(config).management.address)
+        known = _asked((management or DEFAULT).rstrip("/") + POLICIES)
+    except (SettingsError, _CannotAskError) as exc:
+        click.echo(f"hostclaim-proxy: {exc}", err=True)
+        raise SystemExit(WRONG_CONFIGURATION) from exc
+    click.echo(_shown(known, output), nl=False)
+    silent = any(worker.trouble for worker in known.workers)
+    raise SystemExit(1 if known.error is not None or silent else 0)
+
+
+def address_of(management: Address) -> str:
+    """Where operators that are served there are served on the same machine."""
+    host = _EVERYWHERE.get(management.host, management.host)
+    return (
+        f"http://[{host}]:{management.port}" if ":" in host else f"http://{host}:{management.port}"
+    )
+
+
+def _asked(url: str) -> InForce:
+    try:
+        body = _fetched(url)
+    except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        reason = str(exc) or type(exc).__name__
+        raise _CannotAskError(printable(f"{url} cannot be asked: {reason}")) from exc
+    try:
+        return inforce.decode(body)
+    except ValueError as exc:
+        raise _CannotAskError(printable(f"{url} is not the status of policies: {exc}")) from exc
+
+
+def _fetched(url: str) -> bytes:
+    """The answer, neither from elsewhere nor longer than any proxy's."""
+    deadline = time.monotonic() + PATIENCE
+    body = bytearray()
+    # What the environment says of proxies is about the world outside.
+    client = httpx.Client(timeout=PATIENCE, follow_redirects=False, trust_env=False)
+    with client, client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as answer:
+        if answer.status_code != httpx.codes.OK:
+            raise _CannotAskError(printable(f"{url} answers {answer.status_code}, not 200"))
+        for chunk in answer.iter_raw():
+            body += chunk
+            if len(body) > LONGEST:
+                raise _CannotAskError(printable(f"{url} answers with too much"))
+            if time.monotonic() > deadline:
+                raise _CannotAskError(printable(f"{url} takes too long to answer"))
+    return bytes(body)
+
+
+def _shown(known: InForce, output: str) -> str:
+    match output:
+        case "json":
+            return json.dumps(json.loads(inforce.encode(known)), indent=2) + "\n"
+        case "yaml":
+            return yamltext.dump(json.loads(inforce.encode(known)))
+        case _:
+            return "".join(f"{printable(line)}\n" for line in text(known, datetime.now(UTC)))
+
+
+def text(known: InForce, now: datetime) -> Iterator[str]:
+    """Lines for people."""
+    if not known.configured:
+        yield "no policy files are configured: what grants is in the IAM"
+        return
+    yield from _summary(known, now)
+    yield from _section("problems", _problems(known))
+    yield from _section("workers", _workers(known))
+    yield from _section("files", _files(known))
+    yield from _section("rules never used since the start", _unused(known))
+
+
+def _summary(known: InForce, now: datetime) -> Iterator[str]:
+    rows = [["loaded", _when(known.loaded_at, now)]]
+    rows.append(["rules", f"{known.enforced_rules} in {len(known.files)} files"])
+    rows.append(["reloads", f"{known.reloads}, and {known.failures} that failed"])
+    if known.error is not None:
+        since = _when(known.error.failed_at, now)
+        rows.append(["broken", f"{since}; those of before stay in force"])
+    yield from _aligned(rows)
+
+
+def _problems(known: InForce) -> Iterator[_Row]:
+    for fault in known.error.problems if known.error else ():
+        said = ", ".join(filter(None, (fault.message, fault.hint)))
+        yield [
+            ": ".join(
+                filter(None, (f"{fault.file}:{fault.line}:{fault.column}", fault.field, said))
+            )
+        ]
+
+
+def _workers(known: InForce) -> Iterator[_Row]:
+    """Nothing, as long as all are alike."""
+    for worker in () if known.agree else known.workers:
+        loaded = worker.loaded_at.isoformat(timespec="seconds") if worker.loaded_at else "never"
+        state = "broken" if worker.broken else ""
+        yield [f"{worker.number}", worker.trouble or f"loaded {loaded}", state]
+
+
+def _files(known: InForce) -> Iterator[_Row]:
+    for file in known.files:
+        yield [file.sha256[:_SHORT], file.path, _only(file.workers)]
+
+
+def _unused(known: InForce) -> Iterator[_Row]:
+    for rule in known.rules:
+        if not rule.hits:
+            place = f"{rule.file}:{rule.line}"
+            yield [place, rule.effect, rule.document, rule.path, _only(rule.workers)]
+
+
+def _only(workers: object) -> str:
+    """Who has it, where not all do."""
+    if not isinstance(workers, tuple):
+        return ""
+    return f"only worker {', '.join(map(str, workers))}"
+
+
+def _section(title: str, rows: Iterable[_Row]) -> Iterator[str]:
+    if lines := list(_aligned(list(rows))):
+        yield ""
+        yield f"{title}:"
+        yield from (f"  {line}" for line in lines)
+
+
+def _aligned(rows: Sequence[_Row]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _when(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return "never"
+    seconds = max(0, int((now - moment).total_seconds()))
+    size, unit = next((each for each in _UNITS if seconds >= each[0]), _UNITS[-1])
+    count = seconds // size
+    plural = "" if count == 1 else "s"
+    return f"{moment.isoformat(timespec='seconds')}, {count} {unit}{plural} ago"
