@@ -101,7 +101,7 @@ class ServerSettings(_Section):
 
 
 class ManagementSettings(_Section):
-    """The operators' listener: `/livez`, `/readyz`, `/metrics`."""
+    """The operators' listener: `/livez`, `/readyz`, `/metrics`, `/policies`."""
 
     address: _Address = Address(host="127.0.0.1", port=8081)
 

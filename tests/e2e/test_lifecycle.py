@@ -265,7 +265,7 @@ async def _shown(proxy: AnotherProxy, authority: Authority) -> bytes:
         return connection.certificate
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/readyz?verbose", "/metrics"])
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/readyz?verbose", "/metrics", "/policies"])
 def test_what_operators_read_is_on_their_listener_alone(scene: Scene, path: str) -> None:
     assert scene.proxy.management(path)[0] == 200
     assert scene.proxy.ask("GET", path).code == 401
