@@ -14,6 +14,7 @@ from proxy.cli.lazy import Commands
     package=__name__,
     names=(
         "check",
+        "diff",
         "explain",
         "matrix",
         "reference",

@@ -214,7 +214,7 @@ class _Issuer:
             return view
         for name, namespace in stands:
             before, after = view.allowed[name] = rules.allowed(namespace)
-            for permission in asked:
+            for permission in sorted(asked):
                 was = rules.old.matching(Effect.DENY, *permission, namespace)
                 now = rules.new.matching(Effect.DENY, *permission, namespace)
                 if was and not now and permission not in after:
@@ -243,9 +243,10 @@ class _Issuer:
         if finding.change not in self._granted:
             side = self._sides.new if finding.change is Change.FREED else self._sides.old
             self._granted[finding.change] = Granted(side, self._subjects)
+        permissions = sorted(finding.permissions)
         patterns = [place.namespace for place in finding.places]
         own = {"", *(entry.claim for entry in self._sides.entries(subject))}
-        for other, claim in self._granted[finding.change].where(finding.permissions, patterns):
+        for other, claim in self._granted[finding.change].where(permissions, patterns):
             # Somebody who is the subject alone is asked about already.
             if other != subject and (other != self._everyone or claim not in own):
                 yield other, claim
@@ -263,7 +264,7 @@ def _mark_permissions(
         (Change.GAINS, gained, rules.new, rules.old),
         (Change.LOSES, lost, rules.old, rules.new),
     ):
-        for permission in what:
+        for permission in sorted(what):
             rule = grants.matching(Effect.ALLOW, *permission, namespace)
             denial = denies.matching(Effect.DENY, *permission, namespace)
             view.mark(_Key(change, _origin(rule), _origin(denial)), name, permission)
@@ -273,7 +274,7 @@ def _mark_bounds(
     view: _View, name: str, namespace: str, rules: Rules, less: Iterable[Rules]
 ) -> None:
     before, after = view.allowed[name]
-    for permission in before & after & _BOUNDED:
+    for permission in sorted(before & after & _BOUNDED):
         asked = (*permission, namespace)
         for change in (Change.WIDENED, Change.NARROWED):
             further = [*_further(rules, change, asked)]

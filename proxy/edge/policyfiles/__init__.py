@@ -6,5 +6,17 @@ in force, and `PolicyFiles.status` says what is wrong.
 
 from proxy.edge.policyfiles.following import PolicyFiles, Status
 from proxy.edge.policyfiles.reading import PolicyError, PolicyFile, load, load_with_tests
+from proxy.edge.policyfiles.revision import GitError, MissingError, Revision, load_revision
 
-__all__ = ["PolicyError", "PolicyFile", "PolicyFiles", "Status", "load", "load_with_tests"]
+__all__ = [
+    "GitError",
+    "MissingError",
+    "PolicyError",
+    "PolicyFile",
+    "PolicyFiles",
+    "Revision",
+    "Status",
+    "load",
+    "load_revision",
+    "load_with_tests",
+]

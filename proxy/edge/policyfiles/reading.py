@@ -22,7 +22,7 @@ _FOLDER: Final = "folder"
 _TRIES: Final = 10
 _COARSE: Final = 2_000_000_000
 """Nanoseconds; file systems tell two changes of a file apart that are so far from each other."""
-_TOP: Final = Position(1, 1)
+TOP: Final = Position(1, 1)
 _WORK: Final = 0.001
 _PAUSE: Final = 0.000_05
 
@@ -216,11 +216,31 @@ def _listed(paths: tuple[Path, ...]) -> Iterator[Path | Problem]:
         except OSError as exc:
             yield _unreadable(path, exc)
             continue
-        wanted = [name for name in names if name.endswith(_SUFFIXES) and name[0] != "."]
-        if not wanted:
-            hint = "put a policy there, an empty folder would lock everybody out"
-            yield _problem(path, Code.NO_DOCUMENT, "has no file `*.yaml` or `*.yml`", hint)
+        if not (wanted := [*filter(is_policy, names)]):
+            yield empty(str(path))
         yield from (path / name for name in wanted)
+
+
+def is_policy(name: str) -> bool:
+    """Whether a folder's file of this name is a policy file; folders in it are not looked into."""
+    return name.endswith(_SUFFIXES) and name[0] != "."
+
+
+def empty(folder: str) -> Problem:
+    """What is wrong with a folder that has no policy file."""
+    hint = "put a policy there, an empty folder would lock everybody out"
+    return Problem(folder, TOP, "", "has no file `*.yaml` or `*.yml`", hint, Code.NO_DOCUMENT)
+
+
+def no_file(path: str) -> Problem:
+    """What is wrong with a pipe or a folder that is called as a policy file is."""
+    return Problem(path, TOP, "", "is not a file", "take it out of there", Code.UNREADABLE)
+
+
+def too_large(path: str) -> Problem:
+    """What is wrong with a file of more than `MAX_BYTES`."""
+    hint = f"split it, a file has at most {MAX_BYTES} bytes"
+    return Problem(path, TOP, "", "is too large", hint, Code.TOO_LARGE)
 
 
 def _traits(path: Path | Problem, folder_of: Callable[[Path], str]) -> tuple[object, ...]:
@@ -259,14 +279,13 @@ def _read_file(path: Path) -> bytes | Problem:
     try:
         # Looked at first: opening a pipe would wait for somebody to write to it.
         if not stat.S_ISREG(path.stat().st_mode):
-            return _problem(path, Code.UNREADABLE, "is not a file", "take it out of there")
+            return no_file(str(path))
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as exc:
         return _unreadable(path, exc)
     if len(content) > MAX_BYTES:
-        hint = f"split it, a file has at most {MAX_BYTES} bytes"
-        return _problem(path, Code.TOO_LARGE, "is too large", hint)
+        return too_large(str(path))
     return content
 
 
@@ -276,4 +295,4 @@ def _unreadable(path: Path, exc: OSError) -> Problem:
 
 
 def _problem(path: Path, code: Code, message: str, hint: str = "") -> Problem:
-    return Problem(str(path), _TOP, "", message, hint, code)
+    return Problem(str(path), TOP, "", message, hint, code)

@@ -7,7 +7,7 @@ import pytest
 from proxy.core import difference
 from proxy.core.difference import Because, Change, Finding, Left, Place, TooMuchError
 from proxy.core.difference.sides import Names
-from proxy.core.policy import ROLES, Permission, PolicySet
+from proxy.core.policy import ROLES, PolicySet, Role
 from proxy.core.policy.subjects import SubjectKind
 from tests.core.policy.documents import policies, policy
 
@@ -50,7 +50,7 @@ def test_a_wider_pattern_is_told_with_exactly_who_and_where() -> None:
     before = read(allow(BLUE, CAPM3, namespaces=["blue-dev"]), allow(RED, namespaces=["red-*"]))
     after = read(allow(BLUE, CAPM3, namespaces=["blue-*"]), allow(RED, namespaces=["red-*"]))
     [found] = difference.compare(before, after)
-    assert (found.change, found.permissions) == (Change.GAINS, ROLES["editor"])
+    assert (found.change, found.permissions) == (Change.GAINS, ROLES[Role.EDITOR])
     assert [(s.kind, s.value) for s in found.subjects] == [
         (SubjectKind.GROUP, "/blue"),
         (SubjectKind.CLIENT, "capm3"),
@@ -146,6 +146,14 @@ def test_a_denial_that_is_gone_is_told_for_those_who_are_also_somebody_else() ->
     assert not found.more
 
 
+def test_a_change_beside_that_of_a_denial_is_not_told_with_it() -> None:
+    before = [allow(BLUE, namespaces=["a"]), deny(RED, namespaces=["a"], **DELETE)]
+    after = [allow(BLUE, namespaces=["a"]), deny(RED, namespaces=["a"], verbs=["get"])]
+    found = difference.compare(read(*before), read(*after))
+    means = {one.change: [met.change for met in one.met] for one in found}
+    assert means == {Change.FREED: [Change.GAINS], Change.BARRED: [Change.LOSES]}
+
+
 def test_a_denial_that_is_new_takes_from_those_who_are_also_somebody_else() -> None:
     kept = allow(BLUE, namespacesFromClaim="lab", namespaces=["a-*"])
     [found] = difference.compare(read(kept), read(kept, deny(RED, namespaces=["*"])))
@@ -214,5 +222,5 @@ def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         ("c", []),
     ],
 )
-def test_names_are_found_by_what_covers_them(pattern: str, found: list[Permission]) -> None:
+def test_names_are_found_by_what_covers_them(pattern: str, found: list[str]) -> None:
     assert [*Names(["b", "a-b", "a-*", "a", "*"]).within(pattern)] == found

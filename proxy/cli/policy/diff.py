@@ -1,0 +1,166 @@
+"""`hostclaim-proxy policy diff`: say who gains and who loses by a change of policies."""
+
+import json
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from proxy.cli import yamltext
+from proxy.cli.policy.sources import WRONG_CONFIGURATION
+from proxy.core.difference import Finding, TooMuchError, compare, words
+from proxy.core.policy import PolicySet
+from proxy.core.terminal import printable
+from proxy.edge.policyfiles import (
+    GitError,
+    MissingError,
+    PolicyError,
+    Revision,
+    load,
+    load_revision,
+)
+
+
+class FailOn(StrEnum):
+    """Which changes are a finding."""
+
+    WIDENING = "widening"
+    ANY = "any"
+    NEVER = "never"
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+@click.option(
+    "--path",
+    default="policies",
+    show_default=True,
+    metavar="PATH",
+    help="Where the policies are in a revision that is given without a path.",
+)
+@click.option(
+    "--allow-missing",
+    is_flag=True,
+    help="Take a revision that has nothing at the path for one without policies.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice([each.value for each in FailOn]),
+    default=FailOn.NEVER.value,
+    show_default=True,
+    help="End with 1 if anybody may more than before, or if there is any change.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "markdown", "json", "yaml"]),
+    default="text",
+    show_default=True,
+)
+def diff(*, old: str, new: str, path: str, allow_missing: bool, fail_on: str, output: str) -> None:
+    """Say who gains what and who loses what, between two sets of policies.
+
+    \b
+    OLD and NEW are each a policy file or a folder of them, or a git revision:
+      hostclaim-proxy policy diff policies changed-policies
+      hostclaim-proxy policy diff main policies
+      hostclaim-proxy policy diff v1.2:deploy/policies HEAD:deploy/policies
+      hostclaim-proxy policy diff origin/main HEAD --fail-on widening -o markdown
+
+    Both are read as strictly as `serve` reads them, and decide by the same rules. What is
+    only written elsewhere or otherwise is no change. What exists as a file or folder is one,
+    whatever revision is called so. A path behind a `:` is from the top of the repository,
+    or from here if it begins with `./`; --path is from here. A revision is read from git's
+    objects: nothing is checked out.
+
+    Who is told to gain or lose something is everybody whom that subject fits, whatever else
+    they are. A denial that is new or gone is told with those who are granted what it denies.
+
+    Exit codes: 0 for done, 1 if there is a change that --fail-on asks for, 2 if either side
+    cannot be used.
+    """  # noqa: D301 - click wants the character \b itself
+    try:
+        before, after = (_load(side, path, missing=allow_missing) for side in (old, new))
+        findings = compare(before, after)
+    except (PolicyError, GitError, TooMuchError) as exc:
+        for line in str(exc).split("\n"):
+            click.echo(f"hostclaim-proxy: {printable(line)}", err=True)
+        raise SystemExit(WRONG_CONFIGURATION) from exc
+    click.echo(_RENDERED[output](findings), nl=False)
+    if _fails(findings, FailOn(fail_on)):
+        raise SystemExit(1)
+
+
+def _load(side: str, path: str, *, missing: bool) -> PolicySet:
+    if Path(side).exists():
+        return load([Path(side)])
+    name, colon, inside = side.partition(":")
+    revision = Revision(name, inside) if colon else Revision(side, f"./{path}")
+    try:
+        return load_revision(revision)
+    except MissingError as exc:
+        if missing:
+            return PolicySet()
+        raise MissingError(f"{exc}, give --allow-missing if that is right") from exc
+    except GitError as exc:
+        raise GitError(f"`{side}` is no file, no folder, and no revision: {exc}") from exc
+
+
+def _fails(findings: Sequence[Finding], fail_on: FailOn) -> bool:
+    match fail_on:
+        case FailOn.WIDENING:
+            return any(finding.change.widens for finding in findings)
+        case FailOn.ANY:
+            return bool(findings)
+        case FailOn.NEVER:
+            return False
+
+
+def _text(findings: Sequence[Finding]) -> str:
+    lines = []
+    for finding in findings:
+        lines += [words.sentence(finding), *(f"  {line}" for line in words.reasons(finding)), ""]
+    return "\n".join([*lines, _summary(findings), ""])
+
+
+def _markdown(findings: Sequence[Finding]) -> str:
+    lines = [f"**{_summary(findings)}**", ""]
+    for finding in findings:
+        sign = "widens" if finding.change.widens else "narrows"
+        lines.append(f"- **{sign}**: {_plain(words.sentence(finding))}")
+        lines += [f"  - {_plain(line)}" for line in words.reasons(finding)]
+    return "\n".join([*lines, ""])
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is: a group's name must not be a link or a mention."""
+    shown = (c if c.isalnum() or c in " /.,:;()-=" else f"&#{ord(c)};" for c in text)
+    return f"<code>{''.join(shown)}</code>"
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    if not findings:
+        return "nobody may more or less than before"
+    wider = sum(finding.change.widens for finding in findings)
+    return f"widenings: {wider}, narrowings: {len(findings) - wider}"
+
+
+def _value(findings: Sequence[Finding]) -> dict[str, Any]:
+    return {
+        "widens": any(finding.change.widens for finding in findings),
+        "changes": [words.value(finding) for finding in findings],
+    }
+
+
+def _json(findings: Sequence[Finding]) -> str:
+    return json.dumps(_value(findings), indent=2) + "\n"
+
+
+def _yaml(findings: Sequence[Finding]) -> str:
+    return yamltext.dump(_value(findings))
+
+
+_RENDERED: Final = {"text": _text, "markdown": _markdown, "json": _json, "yaml": _yaml}

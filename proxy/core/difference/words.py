@@ -1,0 +1,186 @@
+"""A change in words: as a sentence for people, and as plain values for programs."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from proxy.core.attributes import Verb
+from proxy.core.bounds import Bounds
+from proxy.core.difference.findings import Because, Change, Finding, Place
+from proxy.core.policy import ROLES, Permission
+from proxy.core.policy.rules import PLURALS, product
+from proxy.core.policy.subjects import Subject, SubjectKind
+from proxy.core.terminal import printable
+
+_LISTED: Final = 8
+"""How many of a kind a sentence lists; the rest is a number."""
+
+_EVERYTHING: Final = product(PLURALS, tuple(Verb))
+
+_ONE: Final = {
+    Change.GAINS: "gains",
+    Change.LOSES: "loses",
+    Change.WIDENED: "gets wider bounds for",
+    Change.NARROWED: "gets narrower bounds for",
+    Change.FREED: "is no longer denied",
+    Change.BARRED: "is now denied",
+}
+_SEVERAL: Final = {
+    Change.GAINS: "gain",
+    Change.LOSES: "lose",
+    Change.WIDENED: "get wider bounds for",
+    Change.NARROWED: "get narrower bounds for",
+    Change.FREED: "are no longer denied",
+    Change.BARRED: "are now denied",
+}
+_BECAUSE: Final = {
+    (Because.ALLOWED, True): "allowed before",
+    (Because.ALLOWED, False): "still allowed",
+    (Because.REFUSED, True): "denied",
+    (Because.REFUSED, False): "not allowed before",
+    (Because.OTHERWISE, True): "told apart",
+    (Because.OTHERWISE, False): "told apart",
+}
+
+
+def sentence(finding: Finding) -> str:
+    """Who gains or loses what, and where."""
+    what = _ONE if len(finding.subjects) == 1 else _SEVERAL
+    return " ".join(
+        (
+            _and(map(whom, finding.subjects)),
+            what[finding.change],
+            permissions(finding.permissions),
+            where(finding),
+        )
+    )
+
+
+def reasons(finding: Finding) -> Iterator[str]:
+    """By which rules it is so, and what it means to whom, each a line."""
+    after = finding.change.widens
+    if finding.rule is not None:
+        label = "by" if after else "until now by"
+        yield f"{label} {printable(str(finding.rule))}"
+    if finding.denial is not None:
+        label = "until now denied by" if after else "denied by"
+        yield f"{label} {printable(str(finding.denial))}"
+    was, now = finding.bounds
+    if was or now:
+        yield f"before: {'; or '.join(map(bounds, was))}"
+        yield f"now: {'; or '.join(map(bounds, now))}"
+    for met in finding.met:
+        yield f"who is {whom(*met.subjects)} as well {_ONE[met.change]} {_same(met)}"
+    if finding.more:
+        yield "and others who are granted it, too"
+
+
+def whom(subject: Subject) -> str:
+    """Somebody as messages call them: `corp group /tenants/blue`."""
+    named = (subject.issuer, subject.kind.value, subject.value)
+    return printable(" ".join(filter(None, named)))
+
+
+def permissions(what: Iterable[Permission]) -> str:
+    """What may be done, with the name of the role where it is just that."""
+    what = frozenset(what)
+    if what == _EVERYTHING:
+        return "everything"
+    said = "; ".join(f"{plural}: {' '.join(verbs)}" for plural, verbs in by_resource(what).items())
+    role = next((role for role in ROLES if ROLES[role] == what), None)
+    return f"{role} ({said})" if role else said
+
+
+def by_resource(what: Iterable[Permission]) -> dict[str, list[str]]:
+    """The verbs of each resource, in the order in which the format has them."""
+    asked = frozenset(what)
+    found = {p: [v.value for v in Verb if (p, v) in asked] for p in PLURALS}
+    return {plural: verbs for plural, verbs in found.items() if verbs}
+
+
+def where(finding: Finding) -> str:
+    """In which namespaces."""
+    places = _and(_place(place, gains=finding.change.widens) for place in finding.places)
+    if not finding.claim:
+        return f"in {places}"
+    claim = printable(finding.claim)
+    return f"in namespaces that the claim {claim} of its token lists, within {places}"
+
+
+def bounds(one: Bounds) -> str:
+    """How far a HostClaim may go."""
+    said = []
+    if one.required_labels:
+        labels = ", ".join(f"{key}={value}" for key, value in one.required_labels)
+        said.append(f"hosts with the labels {labels}")
+    if one.host_namespaces:
+        said.append(f"hosts of {', '.join(one.host_namespaces)}")
+    if one.images:
+        said.append(f"images under {', '.join(one.images)}")
+    if one.max_host_claims is not None:
+        said.append(f"at most {one.max_host_claims} in the namespace")
+    return printable(", ".join(said) or "no bounds")
+
+
+def value(finding: Finding) -> dict[str, Any]:
+    """A finding for programs, in the words of policy documents; what is empty is left out."""
+    was, now = finding.bounds
+    found = {
+        "subjects": [_subject(subject) for subject in finding.subjects],
+        "permissions": by_resource(finding.permissions),
+        "namespaces": [_place_value(place) for place in finding.places],
+        "namespacesFromClaim": finding.claim,
+        "rule": str(finding.rule or ""),
+        "denial": str(finding.denial or ""),
+        "boundsBefore": [_bounds(one) for one in was],
+        "boundsAfter": [_bounds(one) for one in now],
+        "together": [value(met) for met in finding.met],
+        "more": finding.more,
+    }
+    head = {"change": finding.change.value, "widens": finding.change.widens}
+    return head | {key: what for key, what in found.items() if what}
+
+
+def _subject(subject: Subject) -> dict[str, Any]:
+    everyone = subject.kind is SubjectKind.EVERYONE
+    return {"issuer": subject.issuer, subject.kind.value: True if everyone else subject.value}
+
+
+def _place_value(place: Place) -> dict[str, Any]:
+    left = [{"namespace": one.namespace, "because": one.because.value} for one in place.but]
+    return {"namespace": place.namespace} | ({"except": left} if left else {})
+
+
+def _bounds(one: Bounds) -> dict[str, Any]:
+    selector = {
+        "matchLabels": dict(one.required_labels),
+        "inNamespaces": list(one.host_namespaces),
+    }
+    found = {
+        "hostSelector": {key: what for key, what in selector.items() if what},
+        "images": list(one.images),
+    }
+    said: dict[str, Any] = {key: what for key, what in found.items() if what}
+    return said if one.max_host_claims is None else said | {"maxHostClaims": one.max_host_claims}
+
+
+def _place(place: Place, *, gains: bool) -> str:
+    if not place.but:
+        return place.namespace
+    alike: dict[Because, list[str]] = {}
+    for left in place.but:
+        alike.setdefault(left.because, []).append(left.namespace)
+    said = (f"{_and(names)}: {_BECAUSE[because, gains]}" for because, names in alike.items())
+    return f"{place.namespace} (but {'; '.join(said)})"
+
+
+def _same(met: Finding) -> str:
+    rule = f", by {printable(str(met.rule))}" if met.rule else ""
+    return f"{permissions(met.permissions)} {where(met)}{rule}"
+
+
+def _and(names: Iterable[str]) -> str:
+    said = [*names]
+    if len(said) > _LISTED:
+        said = [*said[: _LISTED - 1], f"{len(said) - _LISTED + 1} more"]
+    *most, last = said
+    return f"{', '.join(most)} and {last}" if most else last
