@@ -465,5 +465,5 @@ async def test_counts_are_kept_over_a_reload_and_the_error_is_told_over_a_broken
     assert known.error.failed_at == datetime.fromtimestamp(17, UTC)
     [problem] = known.error.problems
     assert (problem.file, problem.line, problem.column) == (f"{folder}/blue.yaml", 1, 2)
-    assert (problem.field, problem.hint) == ("", "")
+    assert (problem.field, problem.hint) == ("", "write a value there, or close the bracket")
     assert "is not YAML" in problem.message
