@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from proxy.core.policy import Origin
-from proxy.core.policy.rules import covers
+from proxy.core.policy.rules import covering
 from proxy.core.policy.subjects import Entry
 from proxy.core.rehearsal import Rehearsal, Verdict, origins
 
@@ -38,9 +38,10 @@ def covered(entries: Iterable[Entry], rehearsals: Iterable[Rehearsal]) -> Covera
     decided = {origin for verdict in verdicts for origin in origins(verdict.rules)}
     rules = tuple(origins(written))
     asked = {case.request.namespace for case in cases if case.request.namespace is not None}
+    reached = {pattern for namespace in asked for pattern in covering(namespace)}
     patterns = dict.fromkeys(pattern for rule in written for pattern in rule.namespaces)
     return Coverage(
         rules,
         tuple(origin for origin in rules if origin not in decided),
-        tuple(p for p in patterns if not any(covers((p,), namespace) for namespace in asked)),
+        tuple(pattern for pattern in patterns if pattern not in reached),
     )

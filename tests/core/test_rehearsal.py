@@ -275,6 +275,12 @@ def test_fields_that_go_too_far_have_to_be_as_expected(
     assert case.passed is passed
 
 
+def test_a_field_that_goes_too_far_and_is_not_expected_fails() -> None:
+    expect = {"decision": "deny", "fields": ["spec.image.url"]}
+    [case] = cases(trial(body=claim(image=IMAGE, hostSelector={}), expect=expect))
+    assert not case.passed
+
+
 def test_a_denial_by_a_rule_is_none_of_fields() -> None:
     expect = {"decision": "deny", "fields": ["spec.image.url"]}
     tested = asking(verbs=["create"], namespaces=["red"])

@@ -15,6 +15,8 @@ from proxy.core.policy import RuleSet
 from proxy.core.rehearsal import rehearse
 
 _FAILED: Final = 1
+# So many tests are asked before somebody wonders whether anything happens.
+_QUICK: Final = 1000
 
 _FORMATS: Final[Mapping[str, Callable[[verdicts.Run], str]]] = {
     "text": verdicts.text,
@@ -92,6 +94,8 @@ def test(
         raise click.UsageError("there is no test to run, write documents of `kind: PolicyTest`")
     issuers = given.issuers if config is not None else None
     rules_for = partial(_with_shadows, given) if shadow else given.rules_for
+    if len(chosen) > _QUICK:
+        click.echo(f"asking {len(chosen)} tests", err=True)
     rehearsals = tuple(rehearse(one, rules_for, issuers) for one in chosen)
     entries = (*given.policies, *(given.policies.shadows() if shadow else ()))
     coverage = None if wanted is not None else covered(entries, rehearsals)

@@ -197,6 +197,17 @@ def test_policies_in_shadow_are_tested_as_if_they_counted_if_asked(folder: Path)
     assert "1 failed\n" in run(folder, "--shadow").output
 
 
+def test_what_takes_a_while_says_that_it_goes_on(folder: Path) -> None:
+    _, one = TESTS.split("  tests:\n")
+    many = "".join(one.replace("read claims", f"read {n}") for n in range(1001))
+    result = result_of(folder, TESTS.replace(one, many))
+    assert (result.exit_code, result.stderr) == (
+        0,
+        "asking 1001 tests\n",
+    )
+    assert result_of(folder, TESTS).stderr == ""
+
+
 def test_some_tests_are_run_and_say_nothing_of_coverage(folder: Path) -> None:
     result = result_of(folder, TESTS + WRITES, "--run", "read")
     assert result.exit_code == 0
