@@ -70,6 +70,17 @@ def identify(who: Supposed, rules: IssuerRules | None = None) -> Identity:
     return identity.identify(rules, ToldClaims({}, told, "supposed"), 0)
 
 
+def exemplify(told: Mapping[str, Any], rules: IssuerRules, now: float) -> Identity:
+    """The identity that an example of a token yields, which an issuer made and did not sign.
+
+    `now` is in seconds since the epoch.
+
+    Raises:
+        Unauthenticated: such a token would not be taken.
+    """
+    return identity.identify(rules, ToldClaims({}, told, "example"), now)
+
+
 def called(identity: Identity) -> str:
     """What somebody is called to an admin, who may have given no username."""
     return f"{identity.issuer}:{identity.username.removesuffix(UNNAMED) or '(no name)'}"

@@ -205,12 +205,19 @@ SUBJECTS = tuple(
 )
 
 
+denials = st.builds(
+    lambda subject, namespace: policy("denial", [subject], deny=[{"namespaces": [namespace]}]),
+    st.sampled_from(strategies.SUBJECTS),
+    st.sampled_from(strategies.PATTERNS),
+)
+
+
 @settings(SEARCH, max_examples=200)
-@given(strategies.policies(), requests)
+@given(strategies.policies(), denials, requests)
 def test_the_exceptions_are_all_who_may_not_for_what_else_they_are(
-    documents: list[Object], request: ResourceRequest
+    documents: list[Object], denial: Object, request: ResourceRequest
 ) -> None:
-    rules = compiled(documents)
+    rules = compiled([*documents, denial])
     for one in holders(request, rules, ANY):
         if isinstance(one, Holder):
             unless = {each.subject for each in one.unless}

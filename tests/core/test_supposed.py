@@ -7,7 +7,7 @@ import pytest
 from proxy.core.errors import Unauthenticated
 from proxy.core.identity import IssuerRules, OidcNaming, ServiceAccountNaming
 from proxy.core.policy.model import Subject
-from proxy.core.supposed import UNNAMED, Supposed, called, identify
+from proxy.core.supposed import UNNAMED, Supposed, called, exemplify, identify
 
 CORP = IssuerRules(
     name="corp",
@@ -119,3 +119,14 @@ def test_a_provider_has_no_service_accounts() -> None:
 )
 def test_somebody_is_called_by_a_name_if_there_is_one(who: Supposed, name: str) -> None:
     assert called(identify(who)) == name
+
+
+def test_an_example_of_a_token_is_read_as_a_token() -> None:
+    told = {"iss": CORP.url, "aud": "hostclaim-proxy", "sub": "f3b1", "iat": 100, "exp": 400}
+    told |= {"email": "a@example", "realm_access": {"roles": ["/a"]}, "azp": "kubectl"}
+    found = exemplify(told | {"tenant": "yes"}, CORP, 200)
+    assert (found.username, found.groups, found.client) == ("a@example", ("/a",), "kubectl")
+    with pytest.raises(Unauthenticated, match="expired"):
+        exemplify(told | {"tenant": "yes"}, CORP, 500)
+    with pytest.raises(Unauthenticated, match="claim `tenant`"):
+        exemplify(told, CORP, 200)

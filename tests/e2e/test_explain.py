@@ -1,15 +1,18 @@
 """`policy explain` of a token, and the same request by the same token on the wire: one answer."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
 import yaml
+from click.testing import Result
 
 from tests.cli.policy.files import run
+from tests.e2e import realms
 from tests.e2e.ledger import record_of
+from tests.e2e.realms import Realm
 from tests.e2e.serving import AnotherProxy, Settings, another
 from tests.e2e.world import World
 
@@ -138,3 +141,62 @@ def test_the_sample_has_what_is_allowed_denied_and_not_granted(scene: Scene) -> 
         kind_of = "denied" if said["rules"] else "not granted"
         found["allow" if said["decision"] == "allow" else kind_of] += 1
     assert min(found.values()) >= 5, found
+
+
+# Somebody as the IAM knows them now.
+
+GET = ("get", "hostclaims", "-n", "blue-dev")
+
+
+@pytest.fixture(scope="module")
+def realm(world: World) -> Realm:
+    return realms.administered(world, name="explain-admin")
+
+
+@pytest.fixture
+def live(scene: Scene, realm: Realm, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    monkeypatch.setenv("HOSTCLAIM_PROXY_ADMIN_CLIENT_SECRET", realm.secret)
+
+    def explain(*who: str) -> Result:
+        admin = ("--admin-client-id", realm.client_id)
+        asked = (*GET, *who, *admin, "--config", scene.proxy.config, "-o", "json")
+        return run("explain", *asked)
+
+    return explain
+
+
+@pytest.mark.parametrize(
+    "account",
+    ["blue-capm3", "red-capm3"],
+)
+def test_a_client_is_who_its_token_would_say(
+    scene: Scene, live: Callable[..., Result], account: str
+) -> None:
+    asked = (*GET, "--token-file", "-", "--config", scene.proxy.config, "-o", "json")
+    by_token = run("explain", *asked, stdin=scene.world.token(account))
+    told = live("--live-client", account)
+    assert (told.exit_code, told.stdout) == (by_token.exit_code, by_token.stdout)
+
+
+def test_a_person_is_who_their_token_would_say(scene: Scene, live: Callable[..., Result]) -> None:
+    client = scene.world.iam.peoples_client
+    told = yaml.safe_load(live("--live", "alice", "--live-client", client).stdout)["identity"]
+    groups = ["/tenants/blue"]
+    assert told == {"name": "corp:alice", "issuer": "corp", "groups": groups, "client": client}
+
+
+@pytest.mark.parametrize(
+    ("who", "code", "why"),
+    [
+        (("--live-client", "nobodys"), 1, "there is no client `nobodys`"),
+        (("--live", "nobody", "--live-client", "auditor"), 1, "there is no user `nobody`"),
+        (("--live", "alice"), 2, "give --live-client: by which client they log in"),
+        (("--live", "alice", "--as", "alice"), 2, "give one of --as and its like, and --live"),
+    ],
+)
+def test_somebody_who_cannot_be_looked_up_is_told(
+    live: Callable[..., Result], who: tuple[str, ...], code: int, why: str
+) -> None:
+    told = live(*who)
+    assert (told.exit_code, told.stdout) == (code, "")
+    assert why in told.stderr

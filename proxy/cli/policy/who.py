@@ -29,10 +29,18 @@ class Who:
     claims: tuple[str, ...]
     issuer: str
     token_file: Path | None
+    live: str
+    live_client: str
+    admin_client_id: str | None
+    admin_secret_file: Path | None
 
     def __bool__(self) -> bool:
         """Whether the options say anything of somebody."""
-        return self._described or self.token_file is not None
+        return self._described or self._looked_up or self.token_file is not None
+
+    @property
+    def _looked_up(self) -> bool:
+        return bool(self.live or self.live_client)
 
     @property
     def _described(self) -> bool:
@@ -41,17 +49,23 @@ class Who:
     def identity(self, sources: Sources) -> Identity:
         """Who that is, as their token says or one of theirs would.
 
+        Ends with 1 if Keycloak is to tell, and cannot.
+
         Raises:
             click.UsageError: no token could say so, or it is not said whose.
             Unauthenticated: the token is not taken.
         """
         if self.token_file is not None:
             return self._proven(self.token_file, sources)
+        if self._looked_up and self._described:
+            raise click.UsageError("give one of --as and its like, and --live")
         issuer = self.issuer or self._only_issuer(sources)
         known = _issuers(sources)
         if sources.issuers and issuer not in sources.issuers:
             message = f"`{issuer}` is no issuer of the configuration, {suggestion(issuer, known)}"
             raise click.BadParameter(message, param_hint=_HINT)
+        if self._looked_up:
+            return self._asked(issuer, sources)
         try:
             supposed = Supposed(
                 issuer=issuer,
@@ -66,7 +80,7 @@ class Who:
             raise click.UsageError(f"no token says so: {exc}") from exc
 
     def _proven(self, file: Path, sources: Sources) -> Identity:
-        if self._described or self.issuer:
+        if self._described or self._looked_up or self.issuer:
             raise click.UsageError("a token says itself who it is of: give --token-file alone")
         if sources.settings is None:
             raise click.UsageError("give --config, which says whose tokens are taken")
@@ -74,6 +88,17 @@ class Who:
         from proxy.cli.policy.proving import prove  # noqa: PLC0415
 
         return prove(file, sources.settings)
+
+    def _asked(self, issuer: str, sources: Sources) -> Identity:
+        settings = sources.settings
+        found = [one for one in settings.issuers if one.name == issuer] if settings else []
+        if not found:
+            raise click.UsageError("give --config, which says where Keycloak is")
+        # The library takes half a second to load, too.
+        from proxy.cli.policy.live import Live, ask  # noqa: PLC0415
+
+        live = Live(self.live, self.live_client, self.admin_client_id, self.admin_secret_file)
+        return ask(live, found[0], sources.issuers[issuer])
 
     def _only_issuer(self, sources: Sources) -> str:
         """The issuer of whom nobody needs to be told, as there is no other."""
@@ -155,6 +180,32 @@ _OPTIONS: Final = (
         metavar="FILE",
         type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
         help="Instead of all these: a token, verified as `serve` does; - is standard input.",
+    ),
+    click.option(
+        "--live",
+        default="",
+        metavar="USER",
+        help="Instead of all these: somebody as Keycloak knows them now. [with --config]",
+    ),
+    click.option(
+        "--live-client",
+        default="",
+        metavar="ID",
+        help="The client that they log in by; without a user, its own service account.",
+    ),
+    click.option(
+        "--admin-client-id",
+        metavar="ID",
+        envvar="HOSTCLAIM_PROXY_ADMIN_CLIENT_ID",
+        show_envvar=True,
+        help="To ask Keycloak: a client whose service account may view clients and users.",
+    ),
+    click.option(
+        "--admin-client-secret-file",
+        "admin_secret_file",
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Where its secret lies; else it is in HOSTCLAIM_PROXY_ADMIN_CLIENT_SECRET.",
     ),
 )
 

@@ -53,6 +53,7 @@ class Admin:
         """All of it, below `/admin/realms/NAME`."""
         server = "/clients/{id}/authz/resource-server"
         mappers = "/clients/{id}/protocol-mappers/models"
+        example = "/clients/{id}/evaluate-scopes"
         for method, path, handler in (
             ("GET", "/clients", self._list_clients),
             ("POST", "/clients", self._create_client),
@@ -62,9 +63,11 @@ class Admin:
             ("GET", "/clients/{id}/client-secret", self._get_secret),
             ("POST", "/clients/{id}/client-secret", self._make_secret),
             ("GET", "/clients/{id}/service-account-user", self._get_account),
+            ("GET", f"{example}/generate-example-access-token", self._make_example),
             ("GET", mappers, self._list_mappers),
             ("POST", mappers, self._create_mapper),
             ("PUT", f"{mappers}/{{part}}", self._update_mapper),
+            ("GET", "/users", self._list_users),
             ("GET", "/users/{id}/groups", self._list_groups_of),
             ("PUT", "/users/{id}/groups/{part}", self._join),
             ("GET", "/group-by-path/{path:.+}", self._get_group),
@@ -150,6 +153,21 @@ class Admin:
     async def _get_account(self, request: web.Request) -> web.Response:
         client = _found(self._clients, request)
         return web.json_response(_account(client))
+
+    async def _make_example(self, request: web.Request) -> web.Response:
+        """What a token would say of a user, who is a person or a client's service account."""
+        client = _found(self._clients, request)["clientId"]
+        user = request.query["userId"]
+        name = self._clients[user]["clientId"] if user in self._clients else user
+        try:
+            return web.json_response(self.grants.example(client, name))
+        except KeyError as exc:
+            raise _NotFoundError from exc
+
+    async def _list_users(self, request: web.Request) -> web.Response:
+        person = self.realm.person(request.query["username"])
+        found = [{"id": person.username, "username": person.username}] if person else []
+        return web.json_response(found)
 
     async def _list_mappers(self, request: web.Request) -> web.Response:
         return web.json_response(_found(self._clients, request)["protocolMappers"])

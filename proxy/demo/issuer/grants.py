@@ -157,6 +157,18 @@ class Grants:
         """What an access token of this person or client would say at this moment."""
         return tokens.access(self._issue(self._log_in(name), _PLAIN_SCOPE))
 
+    def example(self, client_id: str, name: str) -> Claims:
+        """The same, of somebody who logs in by a client; nobody does.
+
+        Raises:
+            KeyError: there is no such client, person or service account.
+        """
+        client = self._realm.client(client_id)
+        if client is None:
+            raise KeyError(f"there is no client `{client_id}`")
+        session = Session.begin(self._account(name), client)
+        return tokens.access(self._issue(session, f"openid {_PLAIN_SCOPE}"))
+
     def mint(self, claims: Mapping[str, Any]) -> str:
         """Sign claims as they are."""
         key = self._keys.signing

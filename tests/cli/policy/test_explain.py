@@ -186,6 +186,8 @@ GET: tuple[Any, ...] = ("get", "hostclaims", "-n", "red")
         ((*GET, "--as", "system:admin"), "no token says so: claim `sub` holds"),
         ((*GET, "--as-service-account", "a/b", "--as", "c"), "a service account has no username"),
         ((*GET, "--as-claim", "spaces"), "`spaces` is not NAME=VALUE"),
+        ((*GET, "--live", "a", "--issuer", "corp"), "give --config, which says where Keycloak is"),
+        ((*GET, "--live", "a", "--token-file", "-"), "give --token-file alone"),
         (("get", "hostclaims", "--as", "a"), "give one of --namespace and --all-namespaces"),
         ((*GET, "-A", "--as", "a"), "give one of --namespace and --all-namespaces"),
         (("get", "hostclaims/x", "y", "-n", "red", "--as", "a"), "give the name once"),
@@ -222,3 +224,9 @@ def test_where_policies_name_no_issuer_of_the_kind_one_has_to_be_named(tmp_path:
 def test_a_name_cannot_command_the_terminal(policies: Path) -> None:
     result = explain(policies, *GET, "--as", "al\x1b[31mice")
     assert (result.exit_code, "\x1b" in result.output) == (2, False)
+
+
+def test_who_is_looked_up_is_looked_up_by_somebody(tmp_path: Path, policies: Path) -> None:
+    config = configured(tmp_path, policies)
+    result = run("explain", *GET, "--live-client", "capm3-blue", "--config", config)
+    assert (result.exit_code, "give --admin-client-id" in result.stderr) == (2, True)
