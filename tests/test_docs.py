@@ -44,7 +44,8 @@ def examples() -> Iterator[dict[str, Any]]:
 
 def commands() -> Iterator[list[str]]:
     for page in PAGES:
-        for block in blocks(page, "sh"):
+        steps = re.findall(r"^ *- run: (.*)$", "\n".join(blocks(page, "yaml")), re.MULTILINE)
+        for block in [*blocks(page, "sh"), *steps]:
             for line in block.replace("\\\n", " ").splitlines():
                 name, *arguments = shlex.split(line, comments=True) or [""]
                 if name == "hostclaim-proxy":

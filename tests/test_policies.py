@@ -105,10 +105,21 @@ def test_a_hook_finds_what_is_wrong_in_the_folder(
     assert CliRunner().invoke(main, command).exit_code != 0
 
 
-def test_the_example_in_the_documentation_passes(tmp_path: Path) -> None:
+def example(wanted: str) -> str:
+    """The one in the documentation that has some text in it."""
     text = (ROOT / "docs" / "policies.md").read_text()
     examples = re.findall(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    [example] = [block for block in examples if "kind: PolicyTest" in block]
+    [found] = [block for block in examples if wanted in block]
+    return str(found)
+
+
+def test_the_hooks_are_called_as_they_are_documented() -> None:
+    [repository] = yaml.safe_load(example("repos:"))["repos"]
+    hooks = [hook["id"] for hook in yaml.safe_load(HOOKS.read_text())]
+    assert [hook["id"] for hook in repository["hooks"]] == hooks
+
+
+def test_the_example_in_the_documentation_passes(tmp_path: Path) -> None:
     shutil.copy(FOLDER / "pool" / "blue.yaml", tmp_path)
-    (tmp_path / "blue-test.yaml").write_text(example)
+    (tmp_path / "blue-test.yaml").write_text(example("kind: PolicyTest"))
     assert run("test", tmp_path).exit_code == 0
