@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.attributes import NOT_SERVED, PatchType, Review, Verb
-from proxy.core.entitlement import MAX_SPANNED, Allow, Deny, authorize, required_verbs
+from proxy.core.entitlement import MAX_SPANNED, Allow, Deny, authorize, deciding, required_verbs
 from proxy.core.policy import Effect, Rule, RuleSet
 from tests.core.asking import CLAIMS, SECRET_PATH, parse, resource, rule
 from tests.identities import make_identity
@@ -45,6 +45,13 @@ def test_an_allow_carries_identity_request_and_the_rule_that_made_it() -> None:
     assert isinstance(decision, Allow)
     assert (decision.identity, decision.request, decision.rules) == (ALICE, request, (grant,))
     assert decision.reason == "blue.yaml:8 blue spec.allow[0]"
+
+
+def test_the_rules_that_decided_are_those_that_granted_or_the_one_that_denied() -> None:
+    grant, denial = rule(), rule(effect=Effect.DENY)
+    assert deciding(decide("GET", CLAIMS, grant)) == (grant,)
+    assert deciding(decide("GET", CLAIMS, grant, denial)) == (denial,)
+    assert deciding(decide("GET", CLAIMS)) == ()
 
 
 def test_an_allow_is_made_by_deciding_alone() -> None:
