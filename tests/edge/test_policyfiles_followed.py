@@ -293,6 +293,16 @@ async def test_a_folder_that_never_rests_is_read_in_the_end(tmp_path: Path) -> N
     assert await namespaces(files) == ("blue", "green")
 
 
+async def test_what_others_do_in_the_folder_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "blue.yaml").write_text(policy("blue", "blue"))
+    files = PolicyFiles([tmp_path])
+    (tmp_path / "blue.yaml").write_text(policy("blue", "green"))
+    for number in range(13):
+        (tmp_path / f"{number}.log").touch()
+        await files.look()
+    assert await namespaces(files) == ("green",)
+
+
 async def test_files_that_begin_to_change_as_they_are_read_are_read_when_they_rest(
     tmp_path: Path,
 ) -> None:

@@ -34,12 +34,15 @@ class Hits:
         """How often each rule decided, in the order of the rules."""
         return tuple(self._counts)
 
-    def following(self, policies: PolicySet) -> Callable[[], None]:
+    def following(
+        self, policies: PolicySet, pause: Callable[[], None] = lambda: None
+    ) -> Callable[[], None]:
         """Find the rules again in what is next; what is returned makes the counts theirs.
 
-        The first may take long, in any thread. The second is short.
+        The first may take long, in any thread, and calls `pause` after each rule. The
+        second is short.
         """
-        numbers, before = _numbers(policies), _found_again(self._policies, policies)
+        numbers, before = _numbers(policies), _found_again(self._policies, policies, pause)
 
         def follow() -> None:
             self._policies, self._numbers = policies, numbers
@@ -62,13 +65,20 @@ def _numbers(policies: PolicySet) -> dict[AnyOrigin, int]:
     return {entry.rule.origin: number for number, entry in enumerate(policies)}
 
 
-def _found_again(before: PolicySet, after: PolicySet) -> list[int | None]:
+def _found_again(
+    before: PolicySet, after: PolicySet, pause: Callable[[], None]
+) -> list[int | None]:
     """For each rule, the number that it had. Those that say the same keep their order."""
     known: defaultdict[_Said, deque[int]] = defaultdict(deque)
     for number, entry in enumerate(before):
         known[_said(entry)].append(number)
-    found = (known.get(_said(entry)) for entry in after)
-    return [numbers.popleft() if numbers else None for numbers in found]
+        pause()
+    found: list[int | None] = []
+    for entry in after:
+        numbers = known.get(_said(entry))
+        found.append(numbers.popleft() if numbers else None)
+        pause()
+    return found
 
 
 def _said(entry: Entry) -> _Said:

@@ -23,6 +23,7 @@ _Known: TypeAlias = tuple[Identity, RuleSet]
 
 _CACHED: Final = 4096
 _CHANGES: Final = 10
+_QUIET: Final = 10
 _LOOKS: Final = 300
 
 
@@ -49,20 +50,24 @@ class _Rest:
     """Tells when files that change have come to rest.
 
     A checkout changes one file after the other, each of them once or twice. A file that
-    is found changed again and again will never rest, nor will a folder for ever.
+    is found changed again and again will never rest, nor will a folder for ever. Where
+    files come and go that are none of ours, ours may rest for long.
     """
 
     def __init__(self, last: Fingerprint) -> None:
         self._last = last
         self._changes: Counter[object] = Counter()
         self._looks = 0
+        self._quiet = 0
 
     def reached(self, now: Fingerprint) -> bool:
-        """Whether nothing has changed since it was asked before."""
+        """Whether nothing has changed since it was asked before, or nothing of ours for long."""
         last, self._last = self._last, now
-        self._changes.update(reading.changed(last, now))
+        changed = reading.changed(last, now)
+        self._changes.update(changed)
         self._looks += 1
-        return now == last
+        self._quiet = 0 if changed else self._quiet + 1
+        return now == last or self._quiet > _QUIET
 
     @property
     def hopeless(self) -> bool:
@@ -212,9 +217,10 @@ class PolicyFiles:
             changed()
 
     def _compile(self, contents: Contents) -> tuple[PolicySet, Callable[[], None]]:
+        pauses = reading.Pauses()
         with reading.uncollected():
-            policies = reading.compiled(contents, reading.Pauses())
-            return policies, self.hits.following(policies)
+            policies = reading.compiled(contents, pauses)
+            return policies, self.hits.following(policies, pauses)
 
     def _fail(self, error: PolicyError) -> None:
         known = self._status.error

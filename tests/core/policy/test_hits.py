@@ -98,6 +98,13 @@ def test_what_decides_while_the_next_rules_are_looked_at_is_not_lost() -> None:
     assert hits.counts() == (2,)
 
 
+def test_there_may_be_a_pause_after_each_rule_that_is_looked_at() -> None:
+    paused: list[None] = []
+    hits = Hits(PolicySet([entry("one"), entry("two")]))
+    hits.following(PolicySet([entry("one")]), lambda: paused.append(None))
+    assert len(paused) == 3
+
+
 def test_rules_of_iams_have_no_document_and_are_found_again() -> None:
     origin = ClaimOrigin("corp", "groups", "blue")
     policies = PolicySet([Entry(BLUE, Rule(origin, Effect.ALLOW, frozenset(), ()))])
