@@ -93,7 +93,7 @@ def directory(
 
 def _values(issuer: str, policies: PolicySet) -> dict[SubjectKind, Iterable[str]]:
     found: dict[SubjectKind, dict[str, None]] = {kind: {} for kind in SubjectKind}
-    for entry in policies:
+    for entry in (*policies, *policies.shadows()):
         for subject in entry.subjects:
             if subject.issuer == issuer:
                 found[subject.kind][subject.value] = None

@@ -156,7 +156,7 @@ def _report(contents: Contents, known: Known, asked: _Questions) -> Report:
         rules = "1 rule is" if number == 1 else f"{number} rules are"
         _say(f"{rules} too long to be compared with others")
     problems = tuple(located(contents, found.found))
-    return Report(problems, texts, _documents(policies), len(policies))
+    return Report(problems, texts, _documents(policies), len(policies), len(policies.shadows()))
 
 
 def _ask(asked: _Questions, known: Known, policies: PolicySet) -> Known:
@@ -182,5 +182,5 @@ def _say(line: str) -> None:
 
 
 def _documents(policies: PolicySet) -> int:
-    origins = (entry.rule.origin for entry in policies)
+    origins = (entry.rule.origin for entry in (*policies, *policies.shadows()))
     return len({origin.document for origin in origins if isinstance(origin, Origin)})

@@ -25,6 +25,7 @@ from proxy.core.terminal import printable
 class Report:
     """What was found in which files; `policies` and `rules` are None where there are none to use.
 
+    `shadows` are rules besides, which only are recorded.
     `contents` has what each file that could be read says.
     """
 
@@ -32,6 +33,7 @@ class Report:
     contents: Mapping[str, bytes]
     policies: int | None = None
     rules: int | None = None
+    shadows: int = 0
 
     def count(self, severity: Severity) -> int:
         """How many problems of a severity there are."""
@@ -63,6 +65,8 @@ def _summary(report: Report) -> str:
     of = [_counted(report.files, "file")]
     if report.policies is not None and report.rules is not None:
         of += [_counted(report.policies, "policy"), _counted(report.rules, "rule")]
+    if report.shadows:
+        of.append(_counted(report.shadows, "shadow rule"))
     if not report.problems:
         return f"ok: {', '.join(of)}"
     found = [
@@ -97,6 +101,7 @@ def _tree(report: Report) -> dict[str, Any]:
         "files": report.files,
         "policies": report.policies,
         "rules": report.rules,
+        "shadowRules": report.shadows,
     }
     return {"findings": findings, "summary": summary}
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from proxy.core.policy import Problem, dotted
 from proxy.core.policy.doubts import Doubt
+from proxy.core.policy.model import KIND
 from proxy.edge.policyfiles import strictyaml
 from proxy.edge.policyfiles.reading import Contents
 
@@ -17,7 +18,10 @@ def located(contents: Contents, doubts: Iterable[Doubt]) -> list[Problem]:
     for file, data in contents.data:
         if file.path in by_file:
             documents, _ = strictyaml.read(file.path, data)
-            layouts = {document.name: document.layout for document in documents}
+            # A test may have the name of the policy that it is about.
+            layouts = {
+                document.name: document.layout for document in documents if document.kind == KIND
+            }
             for doubt in by_file[file.path]:
                 position = layouts[doubt.document].value(doubt.path)
                 found.append(Problem(file.path, position, dotted(doubt.path), *doubt.fault))

@@ -54,6 +54,35 @@ def test_good_files_are_counted(policies: Path) -> None:
     assert (result.exit_code, result.stdout) == (0, "ok: 2 files, 2 policies, 2 rules\n")
 
 
+def test_shadows_are_counted_apart_and_names_in_them_are_looked_at(policies: Path) -> None:
+    shadow = GOOD.replace("blue", "red").replace("spec:\n", "spec:\n  enforcement: shadow\n")
+    (policies / "red.yaml").write_text(shadow + "  - {namespaces: [red], role: viewer}\n")
+    told = run("policies").stdout
+    assert told == "ok: 2 files, 2 policies, 1 rule, 2 shadow rules\n"
+    told = run("policies", "--issuer", "lab").stdout
+    assert told.count("[unknown-issuer]") == 2
+
+
+TEST = """\
+---
+apiVersion: hostclaim-proxy.metal3.io/v1alpha1
+kind: PolicyTest
+metadata: {name: blue}
+spec:
+  tests:
+  - name: everyone looks
+    identity: {issuer: corp}
+    request: {verbs: [get], resources: [hostclaims], namespaces: [blue]}
+    expect: {decision: allow}
+"""
+
+
+def test_a_test_of_the_same_name_is_not_taken_for_the_policy(policies: Path) -> None:
+    (policies / "blue.yaml").write_text(GOOD + TEST)
+    told = run("policies", "--issuer", "lab").stdout
+    assert told.startswith("policies/blue.yaml:6:23: warning: spec.subjects[0].issuer: ")
+
+
 def test_files_may_be_named_one_by_one(policies: Path) -> None:
     assert run(policies / "blue.yaml").stdout == "ok: 1 file, 1 policy, 1 rule\n"
 
@@ -84,7 +113,14 @@ def test_scripts_get_each_finding_in_fields(
                 "hint": "did you mean `viewer`?",
             }
         ],
-        "summary": {"errors": 1, "warnings": 0, "files": 1, "policies": None, "rules": None},
+        "summary": {
+            "errors": 1,
+            "warnings": 0,
+            "files": 1,
+            "policies": None,
+            "rules": None,
+            "shadowRules": 0,
+        },
     }
 
 

@@ -6,6 +6,8 @@ is the same. `matching` finds what can never match, `comparing` what other rules
 needless, `width` what goes further than the rest, and `naming` names of nothing
 that is there. What is there beyond the files, `known` says, as far as it is known.
 
+Shadows are no rules yet, so only the names in them are looked at.
+
 For whoever edits policies, never for serving: it costs more than a decision may.
 """
 

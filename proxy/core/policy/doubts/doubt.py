@@ -44,6 +44,12 @@ def of_subject(entry: Entry, number: int, field: str, fault: Fault) -> Doubt:
     return Doubt(origin.file, origin.document, ("spec", "subjects", number, field), fault)
 
 
+def all_rules(policies: PolicySet) -> Iterator[Entry]:
+    """Those that count, and those that will once they are no longer shadows."""
+    yield from policies
+    yield from policies.shadows()
+
+
 def origin_of(entry: Entry) -> Origin:
     """Where a rule of a file is written; all rules of a `PolicySet` are."""
     origin = entry.rule.origin
@@ -55,7 +61,7 @@ def origin_of(entry: Entry) -> Origin:
 def subjects(policies: PolicySet) -> Iterator[tuple[Entry, int, Subject]]:
     """Every subject of every document once, with a rule of the document and its number there."""
     before: tuple[str, str] | None = None
-    for entry in policies:
+    for entry in all_rules(policies):
         origin = origin_of(entry)
         if (here := (origin.file, origin.document)) != before:
             yield from ((entry, number, subject) for number, subject in enumerate(entry.subjects))

@@ -7,7 +7,7 @@ from proxy.core import claims
 from proxy.core.attributes import HARDWAREDATA
 from proxy.core.identity import OidcNaming, ServiceAccountNaming, is_issuer_name, may_name
 from proxy.core.policy.codes import Code
-from proxy.core.policy.doubts.doubt import Doubt, of_rule, of_subject
+from proxy.core.policy.doubts.doubt import Doubt, all_rules, of_rule, of_subject
 from proxy.core.policy.doubts.doubt import subjects as all_subjects
 from proxy.core.policy.doubts.known import Known
 from proxy.core.policy.faults import Fault
@@ -38,7 +38,8 @@ def rules(policies: PolicySet, known: Known) -> Iterator[tuple[int, Doubt]]:
             yield number, doubt
         elif entry.rule.effect is Effect.DENY and _could_be_vain(entry, known):
             denials.append((number, entry))
-    granted = _Granted(policies if denials else ())
+    # A denial that takes what only a shadow grants is there for when that counts.
+    granted = _Granted(all_rules(policies) if denials else ())
     for number, entry in denials:
         if not any(granted.meets(issuer, entry) for issuer in _issuers(entry)):
             message = "takes nothing away, since no policy grants any of it"

@@ -6,7 +6,7 @@ from typing import Final
 
 from proxy.core.attributes import is_namespace
 from proxy.core.policy.codes import Code
-from proxy.core.policy.doubts.doubt import Doubt, of_rule, of_subject, subjects
+from proxy.core.policy.doubts.doubt import Doubt, all_rules, of_rule, of_subject, subjects
 from proxy.core.policy.doubts.known import Directory, Known
 from proxy.core.policy.faults import Fault, closest
 from proxy.core.policy.located import shown
@@ -44,7 +44,7 @@ def namespaces(policies: PolicySet, known: Known) -> Iterator[Doubt]:
         return
     there = {pattern for name in known.namespaces for pattern in covering(name)} | {"*"}
     alike = _alike(known.namespaces)
-    for entry in policies:
+    for entry in all_rules(policies):
         # What a claim names may be made when somebody comes who has it.
         named = [
             (("namespaces", number), name)

@@ -34,12 +34,12 @@ def wide(policies: PolicySet, besides: frozenset[int]) -> Iterator[Doubt]:
     ]
     kept = _kept(grants)
     for entry in grants:
-        if entry.claim or entry.rule.permissions <= _READS:
+        if entry.claim or _only_reads(entry):
             continue
         beside = kept[entry.subjects[0].issuer]
         if "*" in entry.rule.namespaces and beside.to_namespaces is not None:
             message = "grants more than reading in every namespace"
-            hint = f"name the namespaces, as {_example(beside.to_namespaces)} does"
+            hint = f"name the namespaces, as {_example(beside.to_namespaces)}"
             where = entry.rule.namespaces.index("*")
             fault = Fault(message, hint, Code.WIDE)
             yield of_rule(entry, fault, "namespaces", where)
@@ -47,7 +47,7 @@ def wide(policies: PolicySet, besides: frozenset[int]) -> Iterator[Doubt]:
         patterns = [name for name in entry.rule.namespaces if name.endswith("*")]
         if patterns and _is_for_everyone(entry) and beside.to_somebody is not None:
             message = f"lets everyone of an issuer write in {ticked(patterns[:_SHOWN], ', ')}"
-            hint = f"name a group or a client, as {_example(beside.to_somebody)} does"
+            hint = f"name a group or a client, as {_example(beside.to_somebody)}"
             yield of_rule(entry, Fault(message, hint, Code.WIDE))
 
 
@@ -59,9 +59,20 @@ def _kept(grants: list[Entry]) -> dict[str, _Kept]:
             to_namespaces = None if "*" in entry.rule.namespaces or entry.claim else entry
             to_somebody = None if _is_for_everyone(entry) else entry
             found[issuer] = _Kept(
-                kept.to_namespaces or to_namespaces, kept.to_somebody or to_somebody
+                _better(kept.to_namespaces, to_namespaces), _better(kept.to_somebody, to_somebody)
             )
     return found
+
+
+def _better(one: Entry | None, other: Entry | None) -> Entry | None:
+    """The first is an example already; one that writes, too, is a better one."""
+    if one is None or (other is not None and _only_reads(one) and not _only_reads(other)):
+        return other
+    return one
+
+
+def _only_reads(entry: Entry) -> bool:
+    return entry.rule.permissions <= _READS
 
 
 def _is_for_everyone(entry: Entry) -> bool:
@@ -73,4 +84,5 @@ def _example(entry: Entry) -> str:
     named = entry.rule.namespaces
     more = ", ..." if len(named) > _SHOWN else ""
     where = f" in {ticked(named[:_SHOWN], ', ')}{more}" if named else ""
-    return f"{origin.file}:{origin.line} {origin.document}{where}"
+    what = "only reads" if _only_reads(entry) else "writes"
+    return f"{origin.file}:{origin.line} {origin.document} does, which {what}{where}"

@@ -217,14 +217,15 @@ AT = "blue.yaml:4"
             [one(grant("*", role="editor"), to=RED), one(grant("a"), name="two")],
             (
                 "wide one spec.allow[0].namespaces[0]: grants more than reading in every namespace,"
-                f" name the namespaces, as {AT} two in `a` does"
+                f" name the namespaces, as {AT} two does, which only reads in `a`"
             ),
         ),
         (
             [one(grant("a-*", role="editor"), to=ALL), one(grant("b", "c", "d", "e"), name="two")],
             (
                 "wide one spec.allow[0]: lets everyone of an issuer write in `a-*`,"
-                f" name a group or a client, as {AT} two in `b`, `c`, `d`, ... does"
+                f" name a group or a client, as {AT} two does, which only reads in `b`, `c`, `d`,"
+                " ..."
             ),
         ),
     ],
@@ -247,6 +248,14 @@ def test_many_that_make_a_rule_needless_are_not_all_named() -> None:
     [line] = told(policies(one(*(grant(name) for name in names), grant(*names))))
     assert line.count("spec.allow") == 4
     assert "and 3 more" in line
+
+
+def test_a_denial_of_what_a_shadow_grants_is_not_called_vain() -> None:
+    shadow = one(grant("b"), name="two")
+    shadow["spec"]["enforcement"] = "shadow"
+    denial = one(grant("a"), deny=[grant("b")])
+    assert codes(policies(denial)) == ["never-matches one spec.deny[0]"]
+    assert codes(policies(denial, shadow)) == []
 
 
 def test_a_denial_is_not_called_vain_where_the_iam_grants_or_may() -> None:
