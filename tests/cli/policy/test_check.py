@@ -10,6 +10,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from proxy.cli import main
+from proxy.core.policy import Code, Severity
 from tests.broken import CASES, GOLDEN, GOOD, Case
 
 
@@ -240,3 +241,8 @@ def test_rules_that_are_too_long_to_be_compared_are_told(policies: Path) -> None
     result = run("policies")
     assert result.exit_code == 0
     assert "1 rule is too long to be compared with others" in result.stderr
+
+
+def test_each_warning_is_in_the_documents() -> None:
+    page = (GOLDEN.parents[2] / "docs" / "policies.md").read_text()
+    assert all(f"`{code}`" in page for code in Code if code.severity is Severity.WARNING)
