@@ -43,6 +43,7 @@ WELL = InForce(
     reloads=2,
     failures=1,
     enforced_rules=2,
+    shadow_rules=1,
     files=(
         File(path="policies/blue.yaml", sha256="0123456789abcdef" * 4),
         File(path="policies/red.yaml", sha256="f" * 64),
@@ -123,7 +124,7 @@ def test_programs_get_all_that_the_proxy_says(output: str, read: Callable[[str],
 def test_people_are_told_what_is_in_force_and_which_rules_were_never_used() -> None:
     assert list(status.text(WELL, NOW)) == [
         "loaded   2026-01-01T21:00:00+00:00, 3 hours ago",
-        "rules    2 in 2 files",
+        "rules    2 in 2 files, and 1 in shadow",
         "reloads  2, and 1 that failed",
         "",
         "files:",

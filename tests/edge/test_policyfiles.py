@@ -433,6 +433,7 @@ async def test_a_broken_reload_is_noted_on_one_line(folder: Path) -> None:
 
 async def test_what_is_in_force_is_told_with_how_often_each_rule_decided(folder: Path) -> None:
     (folder / "blue.yaml").write_text(policy("blue", "blue", spec="  deny: [{namespaces: [red]}]"))
+    (folder / "red.yaml").write_text(policy("red", "red", spec="  enforcement: shadow"))
     files = PolicyFiles([folder], clock=lambda: 17.0)
     grant = (await files.rules(make_caller())).matching(
         Effect.ALLOW, "hostclaims", Verb.GET, "blue"
@@ -442,7 +443,10 @@ async def test_what_is_in_force_is_told_with_how_often_each_rule_decided(folder:
     known = files.in_force()
     assert known.loaded_at == datetime.fromtimestamp(17, UTC)
     assert (known.configured, known.enforced_rules, known.error) == (True, 2, None)
-    assert [(file.path, len(file.sha256)) for file in known.files] == [(f"{folder}/blue.yaml", 64)]
+    assert known.shadow_rules == 1
+    assert [(file.path, len(file.sha256)) for file in known.files] == [
+        (f"{folder}/{name}.yaml", 64) for name in ("blue", "red")
+    ]
     assert [
         (rule.document, rule.path, rule.line, str(rule.effect), rule.hits) for rule in known.rules
     ] == [("blue", "spec.allow[0]", 8, "allow", 1), ("blue", "spec.deny[0]", 9, "deny", 0)]

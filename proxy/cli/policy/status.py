@@ -144,7 +144,8 @@ def text(known: InForce, now: datetime) -> Iterator[str]:
 
 def _summary(known: InForce, now: datetime) -> Iterator[str]:
     rows = [["loaded", _when(known.loaded_at, now)]]
-    rows.append(["rules", f"{known.enforced_rules} in {len(known.files)} files"])
+    shadows = f", and {known.shadow_rules} in shadow" if known.shadow_rules else ""
+    rows.append(["rules", f"{known.enforced_rules} in {len(known.files)} files{shadows}"])
     rows.append(["reloads", f"{known.reloads}, and {known.failures} that failed"])
     if known.error is not None:
         since = _when(known.error.failed_at, now)

@@ -86,6 +86,7 @@ class InForce(_Shown, frozen=True):
     reloads: int = 0
     failures: int = 0
     enforced_rules: int = 0
+    shadow_rules: int = 0
     error: Failure | None = None
     files: tuple[File, ...] = ()
     rules: tuple[RuleInForce, ...] = ()

@@ -128,6 +128,7 @@ class PolicyFiles:
             reloads=status.reloads,
             failures=status.failures,
             enforced_rules=status.rules,
+            shadow_rules=status.shadow_rules,
             error=_failure(status),
             files=tuple(inforce.File(path=each.path, sha256=each.digest) for each in status.files),
             rules=tuple(

@@ -49,6 +49,7 @@ def test_it_is_written_as_kubernetes_writes() -> None:
         "reloads": 2,
         "failures": 1,
         "enforcedRules": 1,
+        "shadowRules": 0,
         "error": {
             "failedAt": "2026-01-02T00:00:00Z",
             "problems": [

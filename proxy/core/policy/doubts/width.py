@@ -26,7 +26,7 @@ class _Kept:
 
 
 def wide(policies: PolicySet, besides: frozenset[int]) -> Iterator[Doubt]:
-    """Each grant that goes further than others of its issuer, but for some rules."""
+    """Each grant that goes further than most would mean it to, but for some rules."""
     grants = [
         entry
         for number, entry in enumerate(policies)
@@ -37,9 +37,10 @@ def wide(policies: PolicySet, besides: frozenset[int]) -> Iterator[Doubt]:
         if entry.claim or _only_reads(entry):
             continue
         beside = kept[entry.subjects[0].issuer]
-        if "*" in entry.rule.namespaces and beside.to_namespaces is not None:
+        if "*" in entry.rule.namespaces:
             message = "grants more than reading in every namespace"
-            hint = f"name the namespaces, as {_example(beside.to_namespaces)}"
+            other = beside.to_namespaces
+            hint = "name the namespaces" + (f", as {_example(other)}" if other else "")
             where = entry.rule.namespaces.index("*")
             fault = Fault(message, hint, Code.WIDE)
             yield of_rule(entry, fault, "namespaces", where)
