@@ -204,6 +204,13 @@ def test_an_address_that_cannot_be_asked_is_told(url: str) -> None:
     assert "\x1b" not in result.stderr
 
 
+def test_a_proxy_of_the_environment_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "")
+    assert told(WELL).exit_code == 0
+
+
 def test_an_answer_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.cli.policy.status.LONGEST", 10)
     with listening(answering(inforce.encode(WELL))) as url:

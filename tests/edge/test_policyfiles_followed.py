@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 import pytest
 
@@ -343,7 +343,7 @@ def test_what_was_written_just_now_may_yet_change_unseen(tmp_path: Path) -> None
     assert not read((path,)).lasting
 
 
-class Old(type(Path())):  # type: ignore[misc]
+class Old(PosixPath):
     """A file that was last changed long ago."""
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
