@@ -18,6 +18,7 @@ from proxy.cli.lazy import Commands
         "explain",
         "matrix",
         "reference",
+        "replay",
         "schema",
         "shadow",
         "status",

@@ -79,6 +79,18 @@ class ClaimGrants:
         """Whether claims of an issuer's tokens mean anything."""
         return issuer in self._grants
 
+    def granting(self, issuer: str, namespaces: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Each claim, and values of it that grant something in these namespaces if any do.
+
+        One more is of a namespace in which they do grant something.
+        """
+        for grant, _, within in self._grants.get(issuer, ()):
+            somewhere = min(within).replace("*", "a")
+            for namespace in dict.fromkeys((*namespaces, somewhere)):
+                for role in Role:
+                    value = grant.pattern.replace(_NAMESPACE, namespace)
+                    yield grant.claim, value.replace(_ROLE, role)
+
     def rules_for(self, identity: Identity) -> Iterator[Rule]:
         """The rules that somebody's own token makes."""
         for grant, pattern, within in self._grants.get(identity.issuer, ()):

@@ -1,0 +1,226 @@
+"""`hostclaim-proxy policy replay`: decide a recorded audit log anew, by other policies."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import click
+
+from proxy.cli import yamltext
+from proxy.cli.policy import sources
+from proxy.cli.policy.shadow import Problems
+from proxy.cli.policy.sources import WRONG_CONFIGURATION, Sources
+from proxy.core.replay import Answer, Outcome, Recorded, Replay, outcome, read
+from proxy.core.tally import MOST, Times
+from proxy.core.terminal import printable
+from proxy.edge import auditreader
+from proxy.edge.auditreader import Unreadable
+
+_PATIENCE: Final = 2.0
+_LOOK: Final = 1_000
+
+
+class FailOn(StrEnum):
+    """Which differences are a finding."""
+
+    REFUSED = "refused"
+    PASSED = "passed"
+    ANY = "any"
+    NEVER = "never"
+
+
+class Kind(NamedTuple):
+    """Requests that are told together."""
+
+    outcome: str
+    user: str
+    verb: str
+    resource: str
+    namespace: str
+    before: str
+    after: str
+
+
+@click.command()
+@click.argument(
+    "audit",
+    metavar="AUDIT...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
+)
+@sources.options
+@click.option(
+    "--fail-on",
+    type=click.Choice([each.value for each in FailOn]),
+    default=FailOn.NEVER.value,
+    show_default=True,
+    help="End with 1 if anything would be refused, would newly pass, or either.",
+)
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True
+)
+def replay(
+    *,
+    audit: tuple[Path, ...],
+    paths: tuple[Path, ...],
+    config: Path | None,
+    fail_on: str,
+    output: str,
+) -> None:
+    """Decide what an audit log has recorded anew, by other policies.
+
+    \b
+    What would have been otherwise today and in the days before:
+      hostclaim-proxy policy replay audit.jsonl audit.jsonl.*.gz --policies changed-policies
+    With what the configuration knows of issuers and lets the IAM grant:
+      hostclaim-proxy policy replay audit.jsonl --config proxy.yaml --policies changed-policies
+
+    Each group of requests is told with how often it was, first and last, by which rule it was
+    decided and by which it would be. Whether a request is served is more than its decision: no
+    body is recorded, so what is written may still break bounds.
+
+    No guesses: claims of tokens and what the IAM permits are in no log. Where they could have
+    made the difference, a request counts as unknown. Of a list over all namespaces that is allowed
+    either way, no record says which namespaces it had.
+
+    Exit codes: 0 for done, 1 if there is a difference that --fail-on asks for, 2 if the policies
+    or a file cannot be used to its end.
+    """  # noqa: D301 - click wants the character \b itself
+    found = _Found(sources.given(paths, config))
+    problems = Problems()
+    began = last = time.monotonic()
+    for number, line in enumerate(auditreader.read(audit), start=1):
+        if isinstance(line.found, Unreadable):
+            problems.add(line, line.found)
+        else:
+            found.add(line.found)
+        if number % _LOOK == 0 and (now := time.monotonic()) - last > _PATIENCE:
+            last = now
+            click.echo(f"{number} lines read in {now - began:.0f} s", err=True)
+    problems.end()
+    click.echo(_RENDERED[output](found), nl=False)
+    if problems.broken:
+        raise SystemExit(WRONG_CONFIGURATION)
+    if found.fails(FailOn(fail_on)):
+        raise SystemExit(1)
+
+
+class _Found:
+    """What became of all records, in bounded memory."""
+
+    def __init__(self, given: Sources) -> None:
+        self._replay = Replay(given.policies, given.combination, given.issuers, given.asked)
+        self.kinds: dict[Kind, Times] = {}
+        self.counts: Counter[Outcome] = Counter()
+        self.unknown: Counter[str] = Counter()
+        self.passed_over: Counter[str] = Counter()
+        self.bounded = 0
+        self.left_out = 0
+
+    def add(self, event: auditreader.Event) -> None:
+        """Decide a record anew, and count what comes of it."""
+        recorded = read(event)
+        if isinstance(recorded, str):
+            self.passed_over[recorded] += 1
+            return
+        answer = self._replay.decide(recorded.asked)
+        became = outcome(recorded, answer)
+        self.counts[became] += 1
+        match became:
+            case Outcome.UNKNOWN:
+                self.unknown[answer.reason] += 1
+            case Outcome.REFUSED | Outcome.PASSED:
+                self._group(became, recorded, answer)
+            case Outcome.SAME:
+                self.bounded += answer.bounded
+
+    def fails(self, fail_on: FailOn) -> bool:
+        """Whether there is a difference of the kind that is asked for."""
+        match fail_on:
+            case FailOn.REFUSED:
+                return bool(self.counts[Outcome.REFUSED])
+            case FailOn.PASSED:
+                return bool(self.counts[Outcome.PASSED])
+            case FailOn.ANY:
+                return bool(self.counts[Outcome.REFUSED] or self.counts[Outcome.PASSED])
+            case FailOn.NEVER:
+                return False
+
+    def _group(self, became: Outcome, recorded: Recorded, answer: Answer) -> None:
+        asked, request = recorded.asked, recorded.asked.request
+        resource = "/".join(filter(None, (request.resource.plural, request.subresource)))
+        where = request.namespace or ""
+        told = (recorded.reason, answer.reason)
+        kind = Kind(became.value, asked.user, request.verb.value, resource, where, *told)
+        if (known := self.kinds.get(kind)) is not None:
+            known.count += 1
+            known.first = min(known.first, recorded.time)
+            known.last = max(known.last, recorded.time)
+        elif len(self.kinds) < MOST:
+            self.kinds[kind] = Times(1, recorded.time, recorded.time)
+        else:
+            self.left_out += 1
+
+
+def _value(found: _Found) -> dict[str, Any]:
+    return {
+        "decided": found.counts.total(),
+        **{each.value: found.counts[each] for each in Outcome},
+        "unlisted": found.left_out,
+        "bounded": found.bounded,
+        "why": {"unknown": dict(found.unknown), "passedOver": dict(found.passed_over)},
+        "differences": [
+            {**kind._asdict(), "count": times.count, "first": times.first, "last": times.last}
+            for kind, times in _sorted(found)
+        ],
+    }
+
+
+def _sorted(found: _Found) -> list[tuple[Kind, Times]]:
+    """Refusals first, since they break what works; the most frequent first."""
+    kinds = found.kinds.items()
+    return sorted(kinds, key=lambda e: (e[0].outcome != Outcome.REFUSED, -e[1].count, e[0]))
+
+
+_HEADS: Final = {Outcome.REFUSED: "would be refused", Outcome.PASSED: "would newly pass"}
+
+
+def _lines(found: _Found) -> Iterator[str]:
+    for kind, times in _sorted(found):
+        where = f"in {kind.namespace}" if kind.namespace else "in all namespaces"
+        head = _HEADS[Outcome(kind.outcome)]
+        often = "once" if times.count == 1 else f"{times.count} times"
+        yield f"{head}: {kind.user} {kind.verb} {kind.resource} {where}, {often}"
+        yield f"  first {times.first}, last {times.last}"
+        yield f"  before: {kind.before}"
+        yield f"  now: {kind.after}"
+        yield ""
+    if found.left_out:
+        yield f"{found.left_out} more are of too many kinds to be listed"
+    for label, counted in (("unknown", found.unknown), ("passed over", found.passed_over)):
+        for reason, count in counted.most_common():
+            yield f"{label}: {count}, {reason}"
+    if found.bounded:
+        yield f"{found.bounded} writes are allowed within bounds, and no body is recorded"
+    counts = ", ".join(f"{each.value} {found.counts[each]}" for each in Outcome)
+    yield f"{found.counts.total()} requests decided anew: {counts}"
+
+
+def _text(found: _Found) -> str:
+    return "".join(f"{printable(line)}\n" for line in _lines(found))
+
+
+def _json(found: _Found) -> str:
+    return json.dumps(_value(found), indent=2) + "\n"
+
+
+def _yaml(found: _Found) -> str:
+    return yamltext.dump(_value(found))
+
+
+_RENDERED: Final = {"text": _text, "json": _json, "yaml": _yaml}

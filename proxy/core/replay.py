@@ -1,0 +1,331 @@
+"""What would have been decided: a recorded request decided anew, by other policies.
+
+Reads what `audit` wrote, and decides with `entitlement.authorize`. What a record does
+not tell is tried both ways, and where they differ nothing is guessed: it is not known.
+A record may be anything by the time that it is read, so nothing here fails.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Final, assert_never
+
+from proxy.core import attributes, supposed
+from proxy.core.attributes import (
+    HOSTCLAIMS,
+    PatchType,
+    RequestInfo,
+    ResourceRequest,
+    Verb,
+)
+from proxy.core.audit import PATCH_TYPE
+from proxy.core.bounds import UNBOUNDED
+from proxy.core.entitlement import Allow, Decision, Deny, authorize
+from proxy.core.errors import Refused, Unauthenticated
+from proxy.core.identity import Identity, IssuerRules, OidcNaming, ServiceAccountNaming
+from proxy.core.personas import witness
+from proxy.core.policy import Combination, Combine, PolicySet
+from proxy.core.policy.subjects import Entry
+from proxy.core.review import ISSUER, SERVICE_ACCOUNT
+from proxy.core.shadow import Verdict
+from proxy.core.supposed import Supposed
+from proxy.core.wire import Fields, RawRequest
+
+_CLIENT: Final = "hostclaim-proxy.metal3.io/client"
+_FORBIDDEN: Final = 403
+_METHODS: Final = {
+    Verb.GET: "GET",
+    Verb.LIST: "GET",
+    Verb.WATCH: "GET",
+    Verb.CREATE: "POST",
+    Verb.UPDATE: "PUT",
+    Verb.PATCH: "PATCH",
+    Verb.DELETE: "DELETE",
+    Verb.DELETECOLLECTION: "DELETE",
+}
+_UNKNOWN: Final = OidcNaming(
+    username_claim="username ", groups_claim="groups ", client_claim="client "
+)
+_REMEMBERED: Final = 10_000
+# Of a text in a record; as long as the longest that is recorded.
+_LONGEST: Final = 2048
+
+
+class Outcome(StrEnum):
+    """What would have become of a request, beside what did."""
+
+    SAME = "same"
+    REFUSED = "refused"
+    PASSED = "passed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asked for what, as far as deciding goes by it; `namespace` is empty for all of them."""
+
+    issuer: str
+    username: str
+    groups: tuple[str, ...]
+    client: str
+    service_account: str
+    request: ResourceRequest
+
+    @property
+    def user(self) -> str:
+        """Somebody as records call them."""
+        return f"{self.issuer}:{self.username}"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A request, what was decided, why, and when it came in."""
+
+    asked: Request
+    verdict: Verdict
+    reason: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is decided now; None if that cannot be known, and why either way.
+
+    What is `bounded` is allowed as long as the HostClaim, which no record has, keeps bounds.
+    """
+
+    verdict: Verdict | None
+    reason: str
+    bounded: bool = False
+
+
+def read(event: Mapping[str, Any]) -> Recorded | str:
+    """Read a record; or say why there is nothing in it that could be decided anew."""
+    match event:
+        case {
+            "user": {"username": str(user), "extra": {**extra}},
+            "objectRef": {**_about},
+            "verb": str(verb),
+            "requestURI": str(target),
+            "annotations": {"authorization.k8s.io/decision": str(decision), **annotations},
+            "responseStatus": {"code": int(code)},
+        } if extra.get(ISSUER):
+            pass
+        case _:
+            return "no request for objects of somebody who is known"
+    if decision not in {*Verdict}:
+        return "no decision of this proxy"
+    verdict = Verdict(decision)
+    if verdict is Verdict.FORBID and code != _FORBIDDEN:
+        return "refused before anything was decided"
+    issuer = _first(extra.get(ISSUER))
+    request = _request(verb, target, annotations.get(PATCH_TYPE))
+    if request is None or not user.startswith(f"{issuer}:"):
+        return "no request that this proxy records"
+    asked = Request(
+        issuer,
+        user.removeprefix(f"{issuer}:"),
+        tuple(_texts(event["user"].get("groups"))),
+        _first(extra.get(_CLIENT)),
+        _first(extra.get(SERVICE_ACCOUNT)),
+        request,
+    )
+    reason = _first([annotations.get("authorization.k8s.io/reason")])
+    return Recorded(asked, verdict, reason, _first([event.get("requestReceivedTimestamp")]))
+
+
+def outcome(recorded: Recorded, answer: Answer) -> Outcome:
+    """What an answer means beside what was decided."""
+    if answer.verdict is None:
+        return Outcome.UNKNOWN
+    if answer.verdict is recorded.verdict:
+        return Outcome.SAME
+    return Outcome.PASSED if answer.verdict is Verdict.ALLOW else Outcome.REFUSED
+
+
+@dataclass(slots=True)
+class Replay:
+    """Policies by which requests are decided anew.
+
+    `issuers` are what is known of issuers, if anything is; callers of `asked` are entitled
+    by what the IAM permits them, too.
+    """
+
+    policies: PolicySet
+    combination: Combination
+    issuers: Mapping[str, IssuerRules]
+    asked: frozenset[str]
+    _known: dict[Request, Answer] = field(default_factory=dict)
+    _of_claims: dict[str, list[Entry]] = field(default_factory=dict)
+
+    def decide(self, request: Request) -> Answer:
+        """Decide a request, as it would be decided by these policies."""
+        if (known := self._known.get(request)) is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            known = self._known[request] = self._decide(request)
+        return known
+
+    def _decide(self, asked: Request) -> Answer:
+        issuer = self.issuers.get(asked.issuer)
+        if self.issuers and issuer is None:
+            return Answer(None, "the configuration does not have the issuer")
+        if issuer is None and not asked.service_account and _account(asked.username):
+            return Answer(None, "whether it was a service account is not recorded")
+        without = _identity(asked, issuer, {})
+        if without is None:
+            return Answer(None, "no token of the issuer names somebody so")
+        if asked.request.verb is Verb.PATCH and asked.request.patch_type is None:
+            return self._either(asked, issuer, without)
+        return self._answer(asked, issuer, without)
+
+    def _either(self, asked: Request, issuer: IssuerRules | None, without: Identity) -> Answer:
+        """The answer to a patch of which the record does not say whether it was an apply."""
+        kinds = (PatchType.MERGE, PatchType.APPLY)
+        plain, apply = (
+            self._answer(
+                replace(asked, request=replace(asked.request, patch_type=kind)), issuer, without
+            )
+            for kind in kinds
+        )
+        if plain.verdict is apply.verdict:
+            return plain
+        return Answer(None, "the type of the patch is not recorded")
+
+    def _answer(self, asked: Request, issuer: IssuerRules | None, without: Identity) -> Answer:
+        """The answer with what the record tells, if claims and the IAM cannot change it."""
+        decision = self._authorize(without, asked.request)
+        if isinstance(decision, Deny) and decision.rule is not None:
+            return _told(decision)
+        permitted = asked.issuer in self.asked
+        if isinstance(decision, Allow):
+            if permitted and self.combination.how is Combine.ALL:
+                return Answer(None, "what the IAM permits is not recorded")
+            return _told(decision)
+        if permitted:
+            return Answer(None, "what the IAM permits is not recorded")
+        if claims := self._claims(asked):
+            listing = _identity(asked, issuer, claims)
+            if listing is None or isinstance(self._authorize(listing, asked.request), Allow):
+                return Answer(None, "claims of the token are not recorded")
+        return _told(decision)
+
+    def _authorize(self, who: Identity, request: ResourceRequest) -> Decision:
+        parts = (self.policies.rules_for(who),)
+        return authorize(who, request, self.combination.rules(who, parts))
+
+    def _claims(self, asked: Request) -> dict[str, tuple[str, ...]]:
+        """The claims of a token that would be granted all that claims can grant."""
+        if asked.service_account:
+            return {}
+        here = () if asked.request.namespace is None else (asked.request.namespace,)
+        found: dict[str, dict[str, None]] = {}
+        for entry in self._claimed(asked.issuer):
+            found.setdefault(entry.claim, {}).update(dict.fromkeys((*here, *_somewhere(entry))))
+        for claim, value in self.combination.claims.granting(asked.issuer, here):
+            found.setdefault(claim, {})[value] = None
+        # What the record tells of is known, by whichever name it is a claim.
+        told = _naming(self.issuers.get(asked.issuer))
+        return {claim: tuple(values) for claim, values in found.items() if claim not in told}
+
+    def _claimed(self, issuer: str) -> list[Entry]:
+        """The rules that claims of an issuer's tokens count for."""
+        if issuer not in self._of_claims:
+            self._of_claims[issuer] = [
+                entry
+                for entry in self.policies
+                if entry.claim and any(subject.issuer == issuer for subject in entry.subjects)
+            ]
+        return self._of_claims[issuer]
+
+
+def _somewhere(entry: Entry) -> Iterator[str]:
+    """Namespaces that a rule covers: what spans them goes by whether there are any."""
+    yield from filter(None, (witness(name, ()) for name in entry.rule.namespaces or ("*",)))
+
+
+def _identity(
+    asked: Request, rules: IssuerRules | None, claims: Mapping[str, tuple[str, ...]]
+) -> Identity | None:
+    """Who asked, as a token with these claims would have it; None if none could."""
+    account = asked.service_account or _account(asked.username)
+    is_account = isinstance(rules.naming, ServiceAccountNaming) if rules else bool(account)
+    who: dict[str, Any] = (
+        {"service_account": account}
+        if is_account
+        else {
+            "username": asked.username,
+            "groups": asked.groups,
+            "client": asked.client,
+            "claims": claims,
+        }
+    )
+    if rules is None and not is_account:
+        # No claim is taken for what names somebody: which one does is not known.
+        rules = IssuerRules(
+            name=asked.issuer, url="https://replay.invalid", audiences=("replay",), naming=_UNKNOWN
+        )
+    try:
+        return supposed.identify(Supposed(issuer=asked.issuer, **who), rules)
+    except (ValueError, Unauthenticated):
+        return None
+
+
+def _account(username: str) -> str:
+    match username.split(":"):
+        case ["serviceaccount", namespace, name]:
+            return f"{namespace}/{name}"
+    return ""
+
+
+def _naming(rules: IssuerRules | None) -> frozenset[str]:
+    """The claims that the naming of an issuer reads."""
+    if rules is None or isinstance(rules.naming, ServiceAccountNaming):
+        return frozenset()
+    naming = rules.naming
+    return frozenset({naming.username_claim, naming.groups_claim, naming.client_claim})
+
+
+def _told(decision: Decision) -> Answer:
+    match decision:
+        case Allow(reason=reason, bounds=bounds):
+            bounded = any(UNBOUNDED not in alternatives for alternatives in bounds)
+            return Answer(Verdict.ALLOW, reason, bounded and _writes_claims(decision.request))
+        case Deny(reason=reason, rule=rule):
+            return Answer(Verdict.FORBID, f"{reason}; {rule.origin}" if rule else reason)
+        case _:
+            assert_never(decision)
+
+
+def _writes_claims(request: RequestInfo) -> bool:
+    return (
+        isinstance(request, ResourceRequest)
+        and request.resource is HOSTCLAIMS
+        and request.verb in {Verb.CREATE, Verb.UPDATE, Verb.PATCH}
+    )
+
+
+def _request(verb: str, target: str, patch_type: object) -> ResourceRequest | None:
+    """The request that a record is of. Its query decides nothing but that it is a watch."""
+    if verb not in _METHODS:
+        return None
+    path = target.partition("?")[0] + ("?watch=true" if verb == Verb.WATCH else "")
+    known = patch_type if isinstance(patch_type, str) else PatchType.MERGE.value
+    fields = Fields((("Content-Type", known), ("Content-Length", "0")))
+    try:
+        found = attributes.parse(RawRequest(_METHODS[Verb(verb)], path, fields))
+    except Refused:
+        return None
+    if not isinstance(found, ResourceRequest) or found.verb != verb:
+        return None
+    told = found.patch_type if isinstance(patch_type, str) else None
+    return replace(found, patch_type=told, parameters=())
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, list):
+        yield from (one for one in value if isinstance(one, str))
+
+
+def _first(value: object) -> str:
+    return next(_texts(value), "")[:_LONGEST]
