@@ -35,6 +35,8 @@ class Because(StrEnum):
     """It was and is allowed there."""
     REFUSED = "refused"
     """It was and is refused there."""
+    UNCHANGED = "unchanged"
+    """Some of it was and is allowed there, and the rest refused."""
     OTHERWISE = "otherwise"
     """It changes there as well, and is told apart."""
 

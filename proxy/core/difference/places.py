@@ -49,4 +49,6 @@ class Ground:
         before, after = self._allowed[name]
         if what <= before & after:
             return Because.ALLOWED
-        return Because.REFUSED if what.isdisjoint(before | after) else Because.OTHERWISE
+        if what.isdisjoint(before | after):
+            return Because.REFUSED
+        return Because.UNCHANGED if what & before == what & after else Because.OTHERWISE

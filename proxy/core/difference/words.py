@@ -37,6 +37,8 @@ _BECAUSE: Final = {
     (Because.ALLOWED, False): "still allowed",
     (Because.REFUSED, True): "denied",
     (Because.REFUSED, False): "not allowed before",
+    (Because.UNCHANGED, True): "as before",
+    (Because.UNCHANGED, False): "as before",
     (Because.OTHERWISE, True): "told apart",
     (Because.OTHERWISE, False): "told apart",
 }

@@ -80,6 +80,11 @@ def test_a_wider_pattern_is_told_with_exactly_who_and_where() -> None:
             [allow(BLUE, namespaces=["a-*"]), deny(BLUE, namespaces=["a-b-*"])],
             [("gains", ("group /blue",), ["a-* but a-b-* refused"])],
         ),
+        (
+            [allow(BLUE, namespaces=["a-b"]), deny(ALL, namespaces=["a-b"], **DELETE)],
+            [allow(BLUE, namespaces=["a-*"]), deny(ALL, namespaces=["a-b"], **DELETE)],
+            [("gains", ("group /blue",), ["a-* but a-b unchanged"])],
+        ),
         # What everyone gains is not told of each.
         (
             [allow(BLUE, namespaces=["a"])],
