@@ -29,7 +29,8 @@ def who_can(
       hostclaim-proxy policy who-can delete hostclaims -n blue-prod --policies policies
 
     Whoever has one of the names may, unless a denial of another of their names takes it away:
-    those are told as exceptions. With --config, what claims grant counts as well; what an
+    those are told as exceptions. Across all namespaces, one that a claim may name stands for
+    every other. With --config, what claims grant counts as well; what an
     IAM permits besides is not known here.
 
     Exit codes: 0 if somebody may, 1 if nobody, 2 if the files or the options cannot be used.
