@@ -187,7 +187,8 @@ def test_what_shadow_rules_say_is_read_where_it_is_kept_and_where_it_is_recorded
     # Nothing is served there: tests ask what would be.
     rehearsed = {"cli/policy/test.py"}
     assert readers_of("shadow", "only_in_shadow") <= kept | recorded | rehearsed
-    assert readers_of("decided", "bounded") == {"pipeline/life.py"}
+    explained = {"core/explanation.py"}
+    assert readers_of("decided", "bounded") == {"pipeline/life.py"} | explained
 
 
 # Imports that point one way.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from proxy.core import shadow
 from proxy.core.attributes import (
     HARDWAREDATA,
     HOSTCLAIMS,
@@ -26,6 +27,7 @@ from proxy.core.nearness import Near, nearest
 from proxy.core.policy import Combination, Effect, PolicySet, Rule, RuleSet
 from proxy.core.policy.faults import suggestion, ticked
 from proxy.core.policy.rules import covers
+from proxy.core.shadow import Difference
 
 PATCHES: Final = {patch.name.lower(): patch for patch in PatchType}
 """What the types of a patch are called for short."""
@@ -52,7 +54,8 @@ class Explanation:
 
     `made_by` are the rules that made it; `overruled` would have granted it, but for
     denials. What is written has to keep one of the `bounds` of each verb, if there are any.
-    `near` are rules that did not match, the closest first.
+    `near` are rules that did not match, the closest first. `supposed` is what would be
+    decided otherwise if rules in shadow counted.
     """
 
     decision: Decision
@@ -60,6 +63,7 @@ class Explanation:
     overruled: tuple[Rule, ...] = ()
     bounds: tuple[Bound, ...] = ()
     near: tuple[Near, ...] = ()
+    supposed: Difference | None = None
 
     @property
     def allowed(self) -> bool:
@@ -113,14 +117,16 @@ def explain(
     """
     rules = combination.of(policies, identity)
     decision = authorize(identity, request, rules)
+    supposed = shadow.decided(decision, rules)
     if isinstance(decision, Allow):
         bounds = bounds_of(request, decision, rules)
-        return Explanation(decision, decision.rules, bounds=bounds)
+        return Explanation(decision, decision.rules, bounds=bounds, supposed=supposed)
     if decision.rule is None:
-        return Explanation(decision, (), near=nearest(identity, request, policies, combination))
+        near = nearest(identity, request, policies, combination)
+        return Explanation(decision, (), near=near, supposed=supposed)
     denials = dict.fromkeys((decision.rule, *_matching(rules, Effect.DENY, request)))
     granting = tuple(_matching(rules, Effect.ALLOW, request))
-    return Explanation(decision, tuple(denials), granting)
+    return Explanation(decision, tuple(denials), granting, supposed=supposed)
 
 
 def bounds_of(request: ResourceRequest, allow: Allow, rules: RuleSet) -> tuple[Bound, ...]:

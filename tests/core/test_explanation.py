@@ -31,6 +31,16 @@ def test_an_allow_names_the_rule_that_made_it() -> None:
     assert (found.near, found.overruled, found.bounds) == ((), (), ())
 
 
+def test_what_shadows_would_change_is_told_beside_the_decision() -> None:
+    shadow = policy("later", allow=[IN_BLUE])
+    shadow["spec"]["enforcement"] = "shadow"
+    found = why(policies(shadow), "get", "secrets", "blue")
+    assert (found.allowed, found.made_by, found.near) == (False, (), ())
+    assert found.supposed is not None
+    assert (found.supposed.verdict, found.supposed.policies) == ("allow", ("later",))
+    assert why(policies(shadow), "get", "secrets", "red").supposed is None
+
+
 def test_an_apply_names_the_rule_of_each_of_its_verbs() -> None:
     grants = [
         {"namespaces": ["blue"], "resources": ["hostclaims"], "verbs": [verb]}

@@ -117,6 +117,9 @@ def _lines(
         for near in found.near[:shown]:
             yield f"  {near.origin}"
             yield from (f"      it {lack.message}" for lack in near.lacks)
+    if found.supposed is not None:
+        verdict = found.supposed.verdict
+        yield from ("", f"if rules in shadow counted: {verdict}: {found.supposed.reason}")
     for note in notes:
         yield from ("", f"note: {note}")
 
@@ -143,6 +146,8 @@ def _bound_lines(bounds: tuple[Bound, ...]) -> Iterator[str]:
 def _value(
     found: Explanation, request: ResourceRequest, shown: int, notes: tuple[str, ...]
 ) -> dict[str, Any]:
+    supposed = found.supposed
+    shadow = {"decision": supposed.verdict.value, "reason": supposed.reason} if supposed else None
     return {
         "decision": "allow" if found.allowed else "deny",
         "reason": found.decision.reason,
@@ -152,6 +157,7 @@ def _value(
         "overruled": [told.rule(rule) for rule in found.overruled],
         "bounds": [told.bound(bound) for bound in found.bounds],
         "near": [_near(near) for near in found.near[:shown]],
+        "shadow": shadow,
         "notes": [*notes],
     }
 

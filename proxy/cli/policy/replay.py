@@ -119,7 +119,7 @@ class _Found:
         self.counts: Counter[Outcome] = Counter()
         self.unknown: Counter[str] = Counter()
         self.passed_over: Counter[str] = Counter()
-        self.bounded = 0
+        self.within_bounds = 0
         self.left_out = 0
 
     def add(self, event: auditreader.Event) -> None:
@@ -137,7 +137,7 @@ class _Found:
             case Outcome.REFUSED | Outcome.PASSED:
                 self._group(became, recorded, answer)
             case Outcome.SAME:
-                self.bounded += answer.bounded
+                self.within_bounds += answer.bounded
 
     def fails(self, fail_on: FailOn) -> bool:
         """Whether there is a difference of the kind that is asked for."""
@@ -172,7 +172,7 @@ def _value(found: _Found) -> dict[str, Any]:
         "decided": found.counts.total(),
         **{each.value: found.counts[each] for each in Outcome},
         "unlisted": found.left_out,
-        "bounded": found.bounded,
+        "bounded": found.within_bounds,
         "why": {"unknown": dict(found.unknown), "passedOver": dict(found.passed_over)},
         "differences": [
             {**kind._asdict(), "count": times.count, "first": times.first, "last": times.last}
@@ -205,8 +205,8 @@ def _lines(found: _Found) -> Iterator[str]:
     for label, counted in (("unknown", found.unknown), ("passed over", found.passed_over)):
         for reason, count in counted.most_common():
             yield f"{label}: {count}, {reason}"
-    if found.bounded:
-        yield f"{found.bounded} writes are allowed within bounds, and no body is recorded"
+    if found.within_bounds:
+        yield f"{found.within_bounds} writes are allowed within bounds, and no body is recorded"
     counts = ", ".join(f"{each.value} {found.counts[each]}" for each in Outcome)
     yield f"{found.counts.total()} requests decided anew: {counts}"
 

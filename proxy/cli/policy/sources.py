@@ -9,7 +9,7 @@ import click
 
 from proxy import settings
 from proxy.core.identity import Identity, IssuerRules
-from proxy.core.policy import Combination, Placed, PolicySet, Read, RuleSet
+from proxy.core.policy import Combination, Placed, PolicySet, RuleSet
 from proxy.edge.policyfiles import PolicyError, load_with_tests
 from proxy.settings import Settings, SettingsError
 
@@ -23,21 +23,21 @@ class Sources:
     """What entitles people, as `serve` would have it, and the tests that stand beside it.
 
     `issuers` and `settings` are known with a configuration alone. Callers of `asked` are
-    entitled by what the IAM permits them, too, which nobody but they can ask.
+    entitled by what the IAM permits them, too, which nobody but they can ask. Without
+    `files`, none are a source that would have to agree.
     """
 
-    policies: PolicySet
+    files: PolicySet | None
     combination: Combination = field(default_factory=Combination)
     issuers: Mapping[str, IssuerRules] = field(default_factory=dict)
     asked: frozenset[str] = frozenset()
     tests: tuple[Placed, ...] = ()
-    without_files: bool = False
     settings: Settings | None = None
 
     @property
-    def files(self) -> PolicySet | None:
-        """The policies, if any are given: none at all are no source that has to agree."""
-        return None if self.without_files else self.policies
+    def policies(self) -> PolicySet:
+        """The rules in the files."""
+        return PolicySet() if self.files is None else self.files
 
     def rules_for(self, identity: Identity) -> RuleSet:
         """The rules that concern an identity, but for what the IAM permits it."""
@@ -86,16 +86,16 @@ def given(paths: tuple[Path, ...], config: Path | None) -> Sources:
 def _made(paths: tuple[Path, ...], read: Settings | None) -> Sources:
     if not paths and read is not None and read.policies is not None:
         paths = read.policies.paths
-    written = load_with_tests(paths) if paths else Read(PolicySet())
+    written = load_with_tests(paths) if paths else None
+    files, tests = (written.policies, written.tests) if written else (None, ())
     if read is None:
-        return Sources(written.policies, tests=written.tests)
+        return Sources(files, tests=tests)
     entitlements = read.entitlements
     return Sources(
-        written.policies,
+        files,
         entitlements.combination(),
         {issuer.name: issuer.rules() for issuer in read.issuers},
         frozenset(asked.issuer for asked in entitlements.permissions),
-        written.tests,
-        without_files=not paths,
+        tests,
         settings=read,
     )

@@ -50,6 +50,18 @@ def test_bounds_are_told_with_what_is_allowed(policies: Path) -> None:
     ]
 
 
+def test_what_a_shadow_would_change_is_told_last(policies: Path) -> None:
+    shadow = (policies / "blue.yaml").read_text().replace("name: blue", "name: later")
+    shadow = shadow.replace("spec:", "spec:\n  enforcement: shadow").replace("blue-dev", "later")
+    (policies / "later.yaml").write_text(shadow)
+    result = explain(policies, "get", "hostclaims", "-n", "later", *ALICE)
+    assert result.exit_code == 1
+    rule = f"{policies}/later.yaml:10 later spec.allow[0]"
+    assert lines(result)[-1] == f"if rules in shadow counted: allow: {rule}"
+    told = explain(policies, "get", "hostclaims", "-n", "later", *ALICE, "-o", "json")
+    assert json.loads(told.stdout)["shadow"] == {"decision": "allow", "reason": rule}
+
+
 def test_what_no_rule_grants_is_told_with_the_nearest(policies: Path) -> None:
     result = explain(policies, "get", "secrets", "-n", "red", *ALICE)
     assert result.exit_code == 1
