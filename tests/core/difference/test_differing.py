@@ -91,6 +91,11 @@ def test_a_wider_pattern_is_told_with_exactly_who_and_where() -> None:
             [allow(BLUE, namespaces=["a"]), allow(ALL, namespaces=["*"])],
             [("gains", ("everyone",), ["*"])],
         ),
+        (
+            [allow(BLUE, namespaces=["a"])],
+            [allow(BLUE, namespaces=["a", "b"]), allow(ALL, namespaces=["*"])],
+            [("gains", ("everyone",), ["*"])],
+        ),
         # Of a denial for everyone, those are told to whom it means something.
         (
             [allow(BLUE, namespaces=["a"]), allow(RED, namespaces=["b"])],
