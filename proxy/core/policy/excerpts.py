@@ -6,6 +6,7 @@ its escape, such as `\t`, and a long line is cut around the place.
 
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from proxy.core.policy.located import Position
@@ -53,15 +54,18 @@ class Text:
 
 
 def _signs(text: str) -> Iterator[_Sign]:
-    for character in text:
-        if not character.isprintable():
-            escape = _escaped(character)
-            yield _Sign(escape, len(escape))
-        elif unicodedata.category(character) in {"Mn", "Me"}:
-            yield _Sign(character, 0)
-        else:
-            wide = unicodedata.east_asian_width(character) in {"W", "F"}
-            yield _Sign(character, 2 if wide else 1)
+    return map(_sign, text)
+
+
+@lru_cache(1024)
+def _sign(character: str) -> _Sign:
+    if not character.isprintable():
+        escape = _escaped(character)
+        return _Sign(escape, len(escape))
+    if unicodedata.category(character) in {"Mn", "Me"}:
+        return _Sign(character, 0)
+    wide = unicodedata.east_asian_width(character) in {"W", "F"}
+    return _Sign(character, 2 if wide else 1)
 
 
 def _escaped(character: str) -> str:
