@@ -87,6 +87,13 @@ def test_it_runs_the_command_of_the_project() -> None:
     assert f"UV_PROJECT_ENVIRONMENT={PurePosixPath(command).parents[1]} " in environment
 
 
+def test_whoever_executes_something_in_the_pod_finds_the_command_by_its_name() -> None:
+    (entrypoint,) = arguments("ENTRYPOINT")
+    (command,) = json.loads(entrypoint)
+    environment = arguments("ENV")[-1].split()
+    assert f'PATH="{PurePosixPath(command).parent}:$PATH"' in environment
+
+
 def test_it_serves_unless_told_otherwise() -> None:
     (command,) = arguments("CMD")
     assert json.loads(command) == container()["args"]
