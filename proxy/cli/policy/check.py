@@ -65,7 +65,7 @@ class _Questions:
     "--iam",
     metavar="ISSUER",
     help="Ask Keycloak which groups, clients and users of that issuer there are; with --config,"
-    " the issuer's url is that of the realm.",
+    " the issuer's url is that of the realm, and its caFile is trusted.",
 )
 @admin.options
 @click.option(
@@ -111,6 +111,9 @@ def check(
         paths = configured.policies.paths
     if not paths:
         raise click.UsageError("give a PATH, or a --config with policies")
+    if asked.ca_file is None and configured is not None:
+        trusted = [each.ca_file for each in configured.issuers if each.name == asked.iam]
+        asked = replace(asked, ca_file=next(iter(trusted), None))
     report = _report(read(paths), _known(configured, issuers), asked)
     click.echo(FORMS[output](report), nl=False)
     failing = {Severity.ERROR, Severity(fail_on)}

@@ -179,6 +179,14 @@ def test_the_configuration_says_where_keycloak_is_and_what_users_are_called(
     assert told(ask(realm, "--config=proxy.yaml")) == [GROUP, USER]
 
 
+def test_the_configuration_says_by_what_keycloak_is_trusted(realm: FakeRealm) -> None:
+    config = CONFIG.format(url=realm.url, claims=f"{NAMES}, caFile: {realm.ca_file}")
+    Path("proxy.yaml").write_text(config)
+    result = run("--config=proxy.yaml", "--iam=corp", "--admin-client-id=admin")
+    assert result.exit_code == 0, result.output
+    assert told(result) == [GROUP, USER]
+
+
 @pytest.mark.parametrize(
     ("claims", "codes"),
     [
