@@ -188,8 +188,8 @@ def test_a_person_is_who_their_token_would_say(scene: Scene, live: Callable[...,
 @pytest.mark.parametrize(
     ("who", "code", "why"),
     [
-        (("--live-client", "nobodys"), 1, "there is no client `nobodys`"),
-        (("--live", "nobody", "--live-client", "auditor"), 1, "there is no user `nobody`"),
+        (("--live-client", "nobodys"), 2, "there is no client `nobodys`"),
+        (("--live", "nobody", "--live-client", "auditor"), 2, "there is no user `nobody`"),
         (("--live", "alice"), 2, "give --live-client: by which client they log in"),
         (("--live", "alice", "--as", "alice"), 2, "give one of --as and its like, and --live"),
     ],

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
-from proxy.cli.tenant.realm import Realm, failing
+from proxy.cli.policy.sources import WRONG_CONFIGURATION
+from proxy.cli.tenant.realm import Realm
 from proxy.core.identity import Identity, IssuerRules
 from proxy.core.supposed import exemplify
-from proxy.edge.keycloakadmin import connect, example
+from proxy.core.terminal import printable
+from proxy.edge.keycloakadmin import AdminError, connect, example
 from proxy.settings import IssuerSettings
 
 
@@ -23,9 +25,8 @@ class Live:
     admin_secret_file: Path | None
 
 
-@failing
 def ask(live: Live, issuer: IssuerSettings, rules: IssuerRules) -> Identity:
-    """The identity as of now; ends with 1 if Keycloak cannot tell.
+    """The identity as of now; ends with 2 if Keycloak cannot tell.
 
     Raises:
         Unauthenticated: a token of theirs would not be taken.
@@ -36,5 +37,10 @@ def ask(live: Live, issuer: IssuerSettings, rules: IssuerRules) -> Identity:
     if live.admin_client_id is None:
         raise click.UsageError("give --admin-client-id, to ask Keycloak as")
     realm = Realm(issuer.url, live.admin_client_id, live.admin_secret_file, issuer.ca_file)
-    claims = example(connect(realm.access()), live.client_id, live.username)
+    access = realm.access()
+    try:
+        claims = example(connect(access), live.client_id, live.username)
+    except AdminError as exc:
+        click.echo(printable(f"hostclaim-proxy: {exc}"), err=True)
+        raise SystemExit(WRONG_CONFIGURATION) from exc
     return exemplify(claims, rules, time.time())

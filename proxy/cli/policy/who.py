@@ -49,7 +49,7 @@ class Who:
     def identity(self, sources: Sources) -> Identity:
         """Who that is, as their token says or one of theirs would.
 
-        Ends with 1 if Keycloak is to tell, and cannot.
+        Ends with 2 if Keycloak is to tell, and cannot.
 
         Raises:
             click.UsageError: no token could say so, or it is not said whose.

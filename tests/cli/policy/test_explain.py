@@ -242,3 +242,15 @@ def test_who_is_looked_up_is_looked_up_by_somebody(tmp_path: Path, policies: Pat
     config = configured(tmp_path, policies)
     result = run("explain", *GET, "--live-client", "capm3-blue", "--config", config)
     assert (result.exit_code, "give --admin-client-id" in result.stderr) == (2, True)
+
+
+def test_a_keycloak_that_is_away_is_no_denial(tmp_path: Path, policies: Path) -> None:
+    config = configured(tmp_path, policies)
+    config.write_text(config.read_text().replace("iam.example.com", "127.0.0.1:1"))
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret")
+    admin = ("--admin-client-id", "admin", "--admin-client-secret-file", secret)
+    who = ("--live-client", "capm3-blue", "--issuer", "corp")
+    result = run("explain", *GET, *who, *admin, "--config", config)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "cannot log in as client `admin`" in result.stderr
