@@ -4,8 +4,8 @@ Rules are not compared as they are written. Both sets decide, for somebody of ea
 name that documents have and in a namespace for each name and pattern, and what they
 decide otherwise is told. What only moves to another file or line changes nothing.
 
-`findings` is what there is to tell, `comparing` finds it between the two `sides`, and
-`places` says where it is so.
+`findings` is what there is to tell, `comparing` finds it between the two `sides`, in
+`views` of one persona at a time, and `places` says where it is so.
 """
 
 from proxy.core.difference.comparing import compare

@@ -15,15 +15,15 @@ INVARIANT: what is compared is what `PolicySet.rules_for` yields, the rules as e
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple, TypeAlias
+from dataclasses import replace
+from typing import Final, TypeAlias
 
 from proxy.core.attributes import HOSTCLAIMS, Verb
 from proxy.core.bounds import UNBOUNDED, Bounds, is_within
 from proxy.core.claims import MAX_VALUES
 from proxy.core.difference.findings import Change, Finding
-from proxy.core.difference.places import Allowed, Ground
 from proxy.core.difference.sides import Granted, Names, Rules, Side, Sides, Whom, reach
+from proxy.core.difference.views import Key, Persona, View
 from proxy.core.personas import witness
 from proxy.core.policy import AnyOrigin, Effect, Permission, PolicySet, Rule, RuleSet
 from proxy.core.policy.rules import product
@@ -57,57 +57,6 @@ def _order(subject: Subject) -> tuple[str, int, str]:
     return subject.issuer, list(SubjectKind).index(subject.kind), subject.value
 
 
-class _Persona(NamedTuple):
-    """Somebody who is these subjects, whose token has one claim if any."""
-
-    subjects: tuple[Subject, ...]
-    claim: str = ""
-
-
-class _Key(NamedTuple):
-    """What is told in one finding, of all places and permissions of which it is so."""
-
-    change: Change
-    rule: AnyOrigin | None = None
-    denial: AnyOrigin | None = None
-    bounds: tuple[tuple[Bounds, ...], tuple[Bounds, ...]] = ((), ())
-
-
-_Marks: TypeAlias = dict[_Key, dict[str, set[Permission]]]
-
-
-@dataclass(slots=True)
-class _View:
-    """What is found out about one persona: what is allowed where, and what is other."""
-
-    persona: _Persona
-    allowed: dict[str, Allowed] = field(default_factory=dict)
-    marks: _Marks = field(default_factory=dict)
-
-    def mark(self, key: _Key, name: str, permission: Permission) -> None:
-        """Note that something is other in a name or pattern."""
-        self.marks.setdefault(key, {}).setdefault(name, set()).add(permission)
-
-    def findings(self) -> Iterator[Finding]:
-        """What was noted, with names and patterns of which the same is so together."""
-        ground = Ground(self.allowed)
-        for key, marked in self.marks.items():
-            alike: dict[frozenset[Permission], dict[str, None]] = {}
-            for name, permissions in marked.items():
-                alike.setdefault(frozenset(permissions), {})[name] = None
-            for what, names in alike.items():
-                yield Finding(
-                    change=key.change,
-                    subjects=self.persona.subjects[:1],
-                    permissions=what,
-                    places=ground.places(names, what),
-                    claim=self.persona.claim,
-                    rule=key.rule,
-                    denial=key.denial,
-                    bounds=key.bounds,
-                )
-
-
 class _Issuer:
     """The people of one issuer. Those of different issuers are never the same."""
 
@@ -127,7 +76,7 @@ class _Issuer:
             changed = self._changed(subject)
             if everybody or changed:
                 for claim in sorted({"", *(e.claim for e in self._sides.entries(subject))}):
-                    yield from self._view(_Persona((subject,), claim)).findings()
+                    yield from self._view(Persona((subject,), claim)).findings()
             if subject != self._everyone and (denials := _denials(changed)):
                 yield from self._of_denials(subject, denials)
 
@@ -137,9 +86,9 @@ class _Issuer:
 
     # Somebody, everywhere.
 
-    def _view(self, who: _Persona) -> _View:
+    def _view(self, who: Persona) -> View:
         """What is other for a persona, but for what is so for one with less to it."""
-        view = _View(who)
+        view = View(who)
         stands = self._stands(who)
         # A claim lists so many names and no more.
         for start in range(0, len(stands), MAX_VALUES):
@@ -156,15 +105,15 @@ class _Issuer:
                     _mark_bounds(view, name, namespace, rules, less)
         return view
 
-    def _less(self, who: _Persona) -> Iterator[_Persona]:
+    def _less(self, who: Persona) -> Iterator[Persona]:
         """Everybody who is part of a persona."""
         parts = dict.fromkeys(((self._everyone,), *((s,) for s in who.subjects), who.subjects))
         for subjects in parts:
             for claim in dict.fromkeys(("", who.claim)):
                 if (subjects, claim) != who:
-                    yield _Persona(subjects, claim)
+                    yield Persona(subjects, claim)
 
-    def _rules(self, who: _Persona, names: Sequence[str]) -> Rules | None:
+    def _rules(self, who: Persona, names: Sequence[str]) -> Rules | None:
         if who.claim or len(who.subjects) > 1:
             return self._sides.rules(who.subjects, who.claim, names)
         [subject] = who.subjects
@@ -172,7 +121,7 @@ class _Issuer:
             self._known[subject] = self._sides.rules((subject,), "", names)
         return self._known[subject]
 
-    def _stands(self, who: _Persona) -> list[tuple[str, str]]:
+    def _stands(self, who: Persona) -> list[tuple[str, str]]:
         """Each name and pattern that matters to somebody, and a namespace that stands for it.
 
         What is other where nothing of their own reaches is so for everyone alike.
@@ -205,9 +154,9 @@ class _Issuer:
             if met:
                 yield replace(finding, met=met, more=more)
 
-    def _denied(self, subject: Subject, asked: frozenset[Permission]) -> _View:
+    def _denied(self, subject: Subject, asked: frozenset[Permission]) -> View:
         """Where something is denied to a subject on one side alone, and not granted to it."""
-        view = _View(_Persona((subject,)))
+        view = View(Persona((subject,)))
         stands = self._stands(view.persona)
         rules = self._rules(view.persona, [namespace for _, namespace in stands])
         if rules is None:
@@ -218,9 +167,9 @@ class _Issuer:
                 was = rules.old.matching(Effect.DENY, *permission, namespace)
                 now = rules.new.matching(Effect.DENY, *permission, namespace)
                 if was and not now and permission not in after:
-                    view.mark(_Key(Change.FREED, denial=was.origin), name, permission)
+                    view.mark(Key(Change.FREED, denial=was.origin), name, permission)
                 elif now and not was and permission not in before:
-                    view.mark(_Key(Change.BARRED, denial=now.origin), name, permission)
+                    view.mark(Key(Change.BARRED, denial=now.origin), name, permission)
         return view
 
     def _met(self, finding: Finding, subject: Subject) -> tuple[tuple[Finding, ...], bool]:
@@ -232,7 +181,7 @@ class _Issuer:
             if len(met) >= _MET and seen >= finding.permissions:
                 return tuple(met), True
             both = (subject,) if other == self._everyone else (other, subject)
-            for one in self._view(_Persona(both, claim)).findings():
+            for one in self._view(Persona(both, claim)).findings():
                 if one.change is means and not one.permissions.isdisjoint(finding.permissions):
                     met.append(replace(one, subjects=(other,)))
                     seen |= one.permissions
@@ -253,7 +202,7 @@ class _Issuer:
 
 
 def _mark_permissions(
-    view: _View, name: str, namespace: str, rules: Rules, less: Iterable[Rules]
+    view: View, name: str, namespace: str, rules: Rules, less: Iterable[Rules]
 ) -> None:
     before, after = view.allowed[name]
     gained, lost = after - before, before - after
@@ -267,11 +216,11 @@ def _mark_permissions(
         for permission in sorted(what):
             rule = grants.matching(Effect.ALLOW, *permission, namespace)
             denial = denies.matching(Effect.DENY, *permission, namespace)
-            view.mark(_Key(change, _origin(rule), _origin(denial)), name, permission)
+            view.mark(Key(change, _origin(rule), _origin(denial)), name, permission)
 
 
 def _mark_bounds(
-    view: _View, name: str, namespace: str, rules: Rules, less: Iterable[Rules]
+    view: View, name: str, namespace: str, rules: Rules, less: Iterable[Rules]
 ) -> None:
     before, after = view.allowed[name]
     for permission in sorted(before & after & _BOUNDED):
@@ -284,7 +233,7 @@ def _mark_bounds(
                 if rule.bounds not in told:
                     one = (rule.bounds,)
                     pair = (was, one) if change is Change.WIDENED else (one, now)
-                    view.mark(_Key(change, rule.origin, bounds=pair), name, permission)
+                    view.mark(Key(change, rule.origin, bounds=pair), name, permission)
 
 
 _Asked: TypeAlias = tuple[str, Verb, str]
