@@ -129,10 +129,16 @@ def _text(findings: Sequence[Finding]) -> str:
 def _markdown(findings: Sequence[Finding]) -> str:
     lines = [f"**{_summary(findings)}**", ""]
     for finding in findings:
-        sign = "widens" if finding.change.widens else "narrows"
+        sign = _sign(finding)
         lines.append(f"- **{sign}**: {_plain(words.sentence(finding))}")
         lines += [f"  - {_plain(line)}" for line in words.reasons(finding)]
     return "\n".join([*lines, ""])
+
+
+def _sign(finding: Finding) -> str:
+    if finding.change.widens:
+        return "widens"
+    return "narrows" if finding.change.narrows else "differs"
 
 
 def _plain(text: str) -> str:
@@ -145,7 +151,10 @@ def _summary(findings: Sequence[Finding]) -> str:
     if not findings:
         return "nobody may more or less than before"
     wider = sum(finding.change.widens for finding in findings)
-    return f"widenings: {wider}, narrowings: {len(findings) - wider}"
+    narrower = sum(finding.change.narrows for finding in findings)
+    other = len(findings) - wider - narrower
+    said = f"widenings: {wider}, narrowings: {narrower}"
+    return f"{said}, neither: {other}" if other else said
 
 
 def _value(findings: Sequence[Finding]) -> dict[str, Any]:

@@ -16,11 +16,13 @@ INVARIANT: what is compared is what `PolicySet.rules_for` yields, the rules as e
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Final, TypeAlias
 
 from proxy.core.attributes import HOSTCLAIMS, Verb
 from proxy.core.bounds import UNBOUNDED, Bounds, is_within
 from proxy.core.claims import MAX_VALUES
+from proxy.core.difference import spans
 from proxy.core.difference.findings import Change, Finding
 from proxy.core.difference.sides import Granted, Names, Rules, Side, Sides, Whom, reach
 from proxy.core.difference.views import Key, Persona, View
@@ -31,6 +33,8 @@ from proxy.core.policy.subjects import Entry, Subject, SubjectKind
 
 _MET: Final = 5
 """How many are told of those to whom a denial means something."""
+
+_FEW: Final = 10
 
 _BOUNDED: Final = product((HOSTCLAIMS.plural,), (Verb.CREATE, Verb.UPDATE, Verb.PATCH))
 _NOTHING: Final[frozenset[Permission]] = frozenset()
@@ -67,18 +71,33 @@ class _Issuer:
         self._known: dict[Subject, Rules | None] = {}
         self._common: dict[str, Names] = {}
         self._granted: dict[Change, Granted] = {}
+        self._reading: list[Whom] | None = None
 
     def findings(self) -> Iterator[Finding]:
         """All that is other for any of them."""
         # A denial for everyone takes from each what only they are granted.
-        everybody = bool(_denials(self._changed(self._everyone)))
+        common = self._changed(self._everyone)
+        everybody = bool(_denials(common))
+        spanning = any(map(spans.concerns, common))
         for subject in self._subjects:
             changed = self._changed(subject)
+            personas = [
+                Persona((subject,), claim)
+                for claim in sorted({"", *(e.claim for e in self._sides.entries(subject))})
+            ]
             if everybody or changed:
-                for claim in sorted({"", *(e.claim for e in self._sides.entries(subject))}):
-                    yield from self._view(Persona((subject,), claim)).findings()
-            if subject != self._everyone and (denials := _denials(changed)):
+                for who in personas:
+                    yield from self._view(who).findings()
+            if spanning or any(map(spans.concerns, changed)):
+                for who in personas:
+                    yield from self._at_once(who).findings()
+                    yield from self._hardware(who).findings()
+            if subject == self._everyone:
+                continue
+            if denials := _denials(changed):
                 yield from self._of_denials(subject, denials)
+            if any(map(spans.stands_between, changed)):
+                yield from self._between(subject)
 
     def _changed(self, subject: Subject) -> list[Entry]:
         """What is other in the rules for whoever is a subject, but for those for everyone."""
@@ -130,10 +149,7 @@ class _Issuer:
         if who.claim not in self._common:
             self._common[who.claim] = Names(self._names((self._everyone,), who.claim))
         common = self._common[who.claim]
-        found = sorted(own.union(*(common.within(name) for name in own)))
-        known = {name for name in found if not name.endswith("*")}
-        stands = ((name, witness(name, known)) for name in found)
-        return [(name, namespace) for name, namespace in stands if namespace is not None]
+        return _witnesses(own.union(*(common.within(name) for name in own)))
 
     def _names(self, subjects: Iterable[Subject], claim: str) -> set[str]:
         return {
@@ -144,6 +160,93 @@ class _Issuer:
             if entry.claim in {"", claim}
             for name in reach(entry)
         }
+
+    # What goes by all that somebody is granted.
+
+    def _at_once(self, who: Persona) -> View:
+        """What is other for a persona of lists of all namespaces."""
+        view = View(who)
+        if found := self._both(who):
+            spans.mark_lists(view, *found)
+        return view
+
+    def _hardware(self, who: Persona) -> View:
+        """What is other for a persona of the HardwareData in namespaces of hosts."""
+        view = View(who, hosts=True)
+        if found := self._both(who):
+            for name, namespace in self._pools(who.subjects):
+                spans.mark_hardware(view, name, namespace, *found)
+        return view
+
+    def _both(self, who: Persona) -> tuple[Rules, list[Rules]] | None:
+        """The rules for a persona, and for those with less to them."""
+        names = self._few(who)
+        if (rules := self._rules(who, names)) is None:
+            return None
+        return rules, [*filter(None, (self._rules(other, names) for other in self._less(who)))]
+
+    def _few(self, who: Persona) -> list[str]:
+        """Some names that the claim of a persona may list: what is granted by more is refused."""
+        if not who.claim:
+            return []
+        subjects = (*who.subjects, self._everyone)
+        claimed = {
+            name
+            for subject in subjects
+            for entry in self._sides.entries(subject)
+            if entry.claim == who.claim
+            for name in reach(entry)
+        }
+        stands = _witnesses(self._names(subjects, who.claim))
+        return [*islice((namespace for name, namespace in stands if name in claimed), _FEW)]
+
+    def _pools(self, subjects: Iterable[Subject]) -> list[tuple[str, str]]:
+        """Each name and pattern by which denials tell the namespaces of hosts apart."""
+        names = {
+            name
+            for subject in (*subjects, self._everyone)
+            for called in _called(subject)
+            for entry in self._sides.entries(called)
+            if entry.rule.effect is Effect.DENY and spans.stands_between(entry)
+            for name in entry.rule.namespaces
+        }
+        return _witnesses(names | {spans.EVERYWHERE})
+
+    def _between(self, subject: Subject) -> Iterator[Finding]:
+        """What a subject changes in the HardwareData of those who are also somebody else.
+
+        Only of those who are granted it on both sides: that it is granted anew is told as that.
+        """
+        found: dict[Change, list[Finding]] = {Change.FREED: [], Change.BARRED: []}
+        for other, claim in self._readers():
+            if other == subject:
+                continue
+            both = (subject,) if other == self._everyone else (other, subject)
+            for one in self._hardware(Persona(both, claim)).findings():
+                change = Change.FREED if one.change is Change.GAINS else Change.BARRED
+                found[change].append(replace(one, subjects=(other,)))
+        for change, met in found.items():
+            if met:
+                yield Finding(
+                    change=change,
+                    subjects=(subject,),
+                    permissions=_NOTHING.union(*(one.permissions for one in met)),
+                    places=tuple(sorted({place for one in met for place in one.places})),
+                    hosts=True,
+                    met=tuple(met[:_MET]),
+                    more=len(met) > _MET,
+                )
+
+    def _readers(self) -> list[Whom]:
+        """Who is granted HardwareData anywhere, before and after."""
+        if self._reading is None:
+            before, after = (
+                Granted(side, self._subjects).where(spans.HARDWARE, (spans.EVERYWHERE,))
+                for side in (self._sides.old, self._sides.new)
+            )
+            still = {*after}
+            self._reading = [whom for whom in before if whom in still]
+        return self._reading
 
     # Denials that have changed, for those who are also somebody else.
 
@@ -241,7 +344,8 @@ _Asked: TypeAlias = tuple[str, Verb, str]
 
 def _further(rules: Rules, change: Change, asked: _Asked) -> Iterator[Rule]:
     """The grants of one side whose bounds go further than any of the other's."""
-    some, others = rules if change is Change.NARROWED else reversed(rules)
+    old, new = rules
+    some, others = (old, new) if change is Change.NARROWED else (new, old)
     within = _bounds(others, asked)
     for rule in some.all_matching(Effect.ALLOW, *asked):
         if within and not any(is_within(rule.bounds, outer) for outer in within):
@@ -251,6 +355,14 @@ def _further(rules: Rules, change: Change, asked: _Asked) -> Iterator[Rule]:
 def _bounds(rules: RuleSet, asked: _Asked) -> tuple[Bounds, ...]:
     found = rules.all_matching(Effect.ALLOW, *asked)
     return tuple(dict.fromkeys(rule.bounds for rule in found))
+
+
+def _witnesses(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Each of some names and patterns, and a namespace that stands for it."""
+    found = sorted(names)
+    known = {name for name in found if not name.endswith("*")}
+    stands = ((name, witness(name, known)) for name in found)
+    return [(name, namespace) for name, namespace in stands if namespace is not None]
 
 
 def _called(subject: Subject) -> Iterator[Subject]:

@@ -12,7 +12,9 @@ class Change(StrEnum):
     """What is other than before for somebody.
 
     `freed` and `barred` are about a denial alone: they change something for those who
-    are also somebody else, whom another rule grants what is denied.
+    are also somebody else, whom another rule grants what is denied. `together` and `apart`
+    say whether all namespaces can be asked for at once: nothing is seen by it that is not
+    granted in one of them.
     """
 
     GAINS = "gains"
@@ -21,11 +23,18 @@ class Change(StrEnum):
     NARROWED = "narrowed"
     FREED = "freed"
     BARRED = "barred"
+    TOGETHER = "together"
+    APART = "apart"
 
     @property
     def widens(self) -> bool:
         """Whether anybody may more than before."""
         return self in {Change.GAINS, Change.WIDENED, Change.FREED}
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anybody may less than before."""
+        return self in {Change.LOSES, Change.NARROWED, Change.BARRED}
 
 
 class Because(StrEnum):
@@ -61,8 +70,10 @@ class Place:
 class Finding:
     """One change, for each of some subjects of an issuer and whoever is one of them.
 
+    With `hosts`, the places are those of the hosts whose HardwareData it is about.
     With a `claim`, it is one in those of the places that the claim of a token lists.
-    `rule` grants it now or did before; `denial` stood in its way before or does now.
+    `rule` grants it now or did before; `denial` stood in its way before or does now, or
+    it was or is refused for what `refusal` says.
     `bounds` are of HostClaims, what was and what is; each of them is an alternative.
     `met` has, of a denial, the changes for those who are also one of other subjects,
     and not all of them where there are `more`.
@@ -72,9 +83,11 @@ class Finding:
     subjects: tuple[Subject, ...]
     permissions: frozenset[Permission]
     places: tuple[Place, ...]
+    hosts: bool = False
     claim: str = ""
     rule: AnyOrigin | None = None
     denial: AnyOrigin | None = None
+    refusal: str = ""
     bounds: tuple[tuple[Bounds, ...], tuple[Bounds, ...]] = ((), ())
     met: tuple["Finding", ...] = ()
     more: bool = False

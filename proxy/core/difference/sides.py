@@ -3,9 +3,12 @@
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
+from proxy.core.attributes import OPT_IN, SERVED, ResourceRequest
 from proxy.core.difference.places import Allowed
+from proxy.core.entitlement import Decision, authorize
+from proxy.core.identity import Identity
 from proxy.core.personas import persona
 from proxy.core.policy import Effect, Origin, Permission, PolicySet, RuleSet
 from proxy.core.policy.rules import covering
@@ -17,6 +20,7 @@ _SOMEBODY: Final = 5
 # How many namespaces of somebody's rules are made ready in the time of one.
 _INDEXED: Final = 100
 _NOWHERE: Final = Origin("", "", "", 0)
+_RESOURCES: Final = {resource.plural: resource for resource in (*SERVED, *OPT_IN)}
 
 Whom: TypeAlias = tuple[Subject, str]
 """A subject, and the claim that a grant of theirs goes by if any."""
@@ -28,15 +32,27 @@ class TooMuchError(Exception):
     """There is more to ask than can be answered in a time that anybody would wait for."""
 
 
-class Rules(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rules:
     """The rules for somebody, on both sides."""
 
+    who: Identity
     old: RuleSet
     new: RuleSet
+
+    def __iter__(self) -> Iterator[RuleSet]:
+        """What was, and what is."""
+        yield from (self.old, self.new)
 
     def allowed(self, namespace: str) -> Allowed:
         """What was and what is allowed to them in a namespace."""
         return self.old.permissions(namespace), self.new.permissions(namespace)
+
+    def decide(self, permission: Permission, namespace: str | None) -> tuple[Decision, Decision]:
+        """What was and what is decided; without a namespace, of all of them."""
+        plural, verb = permission
+        request = ResourceRequest(verb, _RESOURCES[plural], namespace)
+        return authorize(self.who, request, self.old), authorize(self.who, request, self.new)
 
 
 class Side:
@@ -103,7 +119,7 @@ class Sides:
         if (identity := persona(subjects, claims)) is None:
             return None
         old, new = self.old.policies, self.new.policies
-        rules = Rules(old.rules_for(identity), new.rules_for(identity))
+        rules = Rules(identity, old.rules_for(identity), new.rules_for(identity))
         self._count(sum(len(rule.namespaces) for side in rules for rule in side) // _INDEXED)
         return rules
 

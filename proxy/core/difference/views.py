@@ -24,6 +24,7 @@ class Key(NamedTuple):
     change: Change
     rule: AnyOrigin | None = None
     denial: AnyOrigin | None = None
+    refusal: str = ""
     bounds: tuple[tuple[Bounds, ...], tuple[Bounds, ...]] = ((), ())
 
 
@@ -32,9 +33,13 @@ Marks: TypeAlias = dict[Key, dict[str, set[Permission]]]
 
 @dataclass(slots=True)
 class View:
-    """What is found out about one persona: what is allowed where, and what is other."""
+    """What is found out about one persona: what is allowed where, and what is other.
+
+    With `hosts`, it is the HardwareData of the hosts that are there.
+    """
 
     persona: Persona
+    hosts: bool = False
     allowed: dict[str, Allowed] = field(default_factory=dict)
     marks: Marks = field(default_factory=dict)
 
@@ -55,8 +60,10 @@ class View:
                     subjects=self.persona.subjects[:1],
                     permissions=what,
                     places=ground.places(names, what),
+                    hosts=self.hosts,
                     claim=self.persona.claim,
                     rule=key.rule,
                     denial=key.denial,
+                    refusal=key.refusal,
                     bounds=key.bounds,
                 )

@@ -23,6 +23,8 @@ _ONE: Final = {
     Change.NARROWED: "gets narrower bounds for",
     Change.FREED: "is no longer denied",
     Change.BARRED: "is now denied",
+    Change.TOGETHER: "may now ask for",
+    Change.APART: "may no longer ask for",
 }
 _SEVERAL: Final = {
     Change.GAINS: "gain",
@@ -31,6 +33,13 @@ _SEVERAL: Final = {
     Change.NARROWED: "get narrower bounds for",
     Change.FREED: "are no longer denied",
     Change.BARRED: "are now denied",
+    Change.TOGETHER: "may now ask for",
+    Change.APART: "may no longer ask for",
+}
+# Of what another rule grants, in a namespace of hosts.
+_BETWEEN: Final = {
+    Change.FREED: "no longer in the way of",
+    Change.BARRED: "now in the way of",
 }
 _BECAUSE: Final = {
     (Because.ALLOWED, True): "allowed before",
@@ -46,11 +55,14 @@ _BECAUSE: Final = {
 
 def sentence(finding: Finding) -> str:
     """Who gains or loses what, and where."""
-    what = _ONE if len(finding.subjects) == 1 else _SEVERAL
+    one = len(finding.subjects) == 1
+    what = (_ONE if one else _SEVERAL)[finding.change]
+    if finding.hosts and finding.change in _BETWEEN:
+        what = f"{'is' if one else 'are'} {_BETWEEN[finding.change]}"
     return " ".join(
         (
             _and(map(whom, finding.subjects)),
-            what[finding.change],
+            what,
             permissions(finding.permissions),
             where(finding),
         )
@@ -59,13 +71,15 @@ def sentence(finding: Finding) -> str:
 
 def reasons(finding: Finding) -> Iterator[str]:
     """By which rules it is so, and what it means to whom, each a line."""
-    after = finding.change.widens
+    after = _is_after(finding.change)
     if finding.rule is not None:
         label = "by" if after else "until now by"
         yield f"{label} {printable(str(finding.rule))}"
     if finding.denial is not None:
         label = "until now denied by" if after else "denied by"
         yield f"{label} {printable(str(finding.denial))}"
+    if finding.refusal:
+        yield f"{'before' if after else 'now'}: {printable(finding.refusal)}"
     was, now = finding.bounds
     if was or now:
         yield f"before: {'; or '.join(map(bounds, was))}"
@@ -102,10 +116,19 @@ def by_resource(what: Iterable[Permission]) -> dict[str, list[str]]:
 def where(finding: Finding) -> str:
     """In which namespaces."""
     places = _and(_place(place, gains=finding.change.widens) for place in finding.places)
-    if not finding.claim:
-        return f"in {places}"
     claim = printable(finding.claim)
+    if finding.change in {Change.TOGETHER, Change.APART}:
+        return "of all namespaces at once" + (f", with the claim {claim}" if claim else "")
+    if finding.hosts:
+        return f"of hosts in {places}" + (f", with the claim {claim}" if claim else "")
+    if not claim:
+        return f"in {places}"
     return f"in namespaces that the claim {claim} of its token lists, within {places}"
+
+
+def _is_after(change: Change) -> bool:
+    """Whether the rule that grants it is one of those that are new."""
+    return change.widens or change is Change.TOGETHER
 
 
 def bounds(one: Bounds) -> str:
@@ -130,9 +153,11 @@ def value(finding: Finding) -> dict[str, Any]:
         "subjects": [_subject(subject) for subject in finding.subjects],
         "permissions": by_resource(finding.permissions),
         "namespaces": [_place_value(place) for place in finding.places],
+        "ofHosts": finding.hosts,
         "namespacesFromClaim": finding.claim,
         "rule": str(finding.rule or ""),
         "denial": str(finding.denial or ""),
+        "refusal": finding.refusal,
         "boundsBefore": [_bounds(one) for one in was],
         "boundsAfter": [_bounds(one) for one in now],
         "together": [value(met) for met in finding.met],

@@ -17,6 +17,7 @@ CAPM3 = {"issuer": "corp", "client": "capm3"}
 ALL = {"issuer": "corp", "everyone": True}
 EDIT = {"role": "editor"}
 DELETE = {"resources": ["hostclaims"], "verbs": ["delete"]}
+AT_ONCE = {Change.TOGETHER, Change.APART}
 MAY_DELETE = frozenset({("hostclaims", "delete")})
 
 
@@ -42,14 +43,19 @@ def _place(place: Place) -> str:
     return " but ".join(filter(None, (place.namespace, ", ".join(but))))
 
 
+def changed(old: PolicySet, new: PolicySet) -> list[Finding]:
+    """What is other in single namespaces."""
+    return [f for f in difference.compare(old, new) if f.change not in AT_ONCE and not f.hosts]
+
+
 def compare(old: list[Any], new: list[Any]) -> list[tuple[Any, ...]]:
-    return [told(finding) for finding in difference.compare(read(*old), read(*new))]
+    return [told(finding) for finding in changed(read(*old), read(*new))]
 
 
 def test_a_wider_pattern_is_told_with_exactly_who_and_where() -> None:
     before = read(allow(BLUE, CAPM3, namespaces=["blue-dev"]), allow(RED, namespaces=["red-*"]))
     after = read(allow(BLUE, CAPM3, namespaces=["blue-*"]), allow(RED, namespaces=["red-*"]))
-    [found] = difference.compare(before, after)
+    [found] = changed(before, after)
     assert (found.change, found.permissions) == (Change.GAINS, ROLES[Role.EDITOR])
     assert [(s.kind, s.value) for s in found.subjects] == [
         (SubjectKind.GROUP, "/blue"),
@@ -187,10 +193,10 @@ def test_bounds_are_told_as_what_was_and_what_is() -> None:
     def bounded(number: int) -> PolicySet:
         return read(allow(BLUE, namespaces=["a"], bounds={"maxHostClaims": number}))
 
-    [found] = difference.compare(bounded(2), bounded(3))
+    [found] = changed(bounded(2), bounded(3))
     assert told(found) == ("widened", ("group /blue",), ["a"])
     assert [[one.max_host_claims for one in side] for side in found.bounds] == [[2], [3]]
-    [found] = difference.compare(bounded(3), bounded(2))
+    [found] = changed(bounded(3), bounded(2))
     assert told(found) == ("narrowed", ("group /blue",), ["a"])
     assert [[one.max_host_claims for one in side] for side in found.bounds] == [[3], [2]]
 
@@ -202,7 +208,7 @@ def test_what_everyone_may_ask_for_is_not_told_of_each() -> None:
             allow(BLUE, namespaces=["a"], bounds={"maxHostClaims": number}),
         )
 
-    [found] = difference.compare(bounded(2), bounded(3))
+    [found] = changed(bounded(2), bounded(3))
     assert told(found) == ("widened", ("everyone",), ["a"])
 
 

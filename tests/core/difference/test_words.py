@@ -10,10 +10,22 @@ from tests.core.difference.test_differing import ALL, BLUE, CAPM3, DELETE, RED, 
 VIEW = "viewer (hostclaims: get list watch)"
 ALLOWED = "blue.yaml:4 {} spec.allow[0]"
 DENIED = "blue.yaml:4 {} spec.deny[0]"
+APART = [
+    "corp group /blue may no longer ask for hostclaims: list watch of all namespaces at once",
+    "until now by blue.yaml:4 p0 spec.allow[0]",
+    "now: which namespaces a-* covers is not known here, ask for one namespace at a time",
+]
 
 
 def view(*who: dict[str, Any], **grant: Any) -> dict[str, Any]:
     return allow(*who, role="viewer", **grant)
+
+
+def hardware(*who: dict[str, Any], **grant: Any) -> dict[str, Any]:
+    return {
+        "subjects": [*who],
+        "allow": [{"resources": ["hardwaredata"], "verbs": ["get"]} | grant],
+    }
 
 
 def said(old: list[Any], new: list[Any]) -> list[str]:
@@ -36,6 +48,7 @@ def said(old: list[Any], new: list[Any]) -> list[str]:
                     " (but a-b: allowed before; a-c and a-d: denied)"
                 ),
                 f"by {ALLOWED.format('p0')}",
+                *APART,
                 f"corp client capm3 gains {VIEW} in a-* (but a-c and a-d: denied)",
                 f"by {ALLOWED.format('p0')}",
             ],
@@ -118,6 +131,34 @@ def said(old: list[Any], new: list[Any]) -> list[str]:
             ],
         ),
         (
+            [view(BLUE, namespacesFromClaim="lab"), view(BLUE, namespaces=["a-*"])],
+            [view(BLUE, namespacesFromClaim="lab")],
+            [
+                f"corp group /blue loses {VIEW} in a-*",
+                "until now by blue.yaml:4 p1 spec.allow[0]",
+                (
+                    "corp group /blue may now ask for hostclaims: list watch"
+                    " of all namespaces at once, with the claim lab"
+                ),
+                "by blue.yaml:4 p0 spec.allow[0]",
+                (
+                    "before: which namespaces a-* covers is not known here,"
+                    " ask for one namespace at a time"
+                ),
+            ],
+        ),
+        (
+            [hardware(BLUE, namespaces=["a"]), deny(RED, namespaces=["pool-*"])],
+            [hardware(BLUE, namespaces=["a"])],
+            [
+                "corp group /red is no longer in the way of hardwaredata: get of hosts in pool-*",
+                (
+                    "who is corp group /blue as well gains hardwaredata: get of hosts in pool-*,"
+                    " by blue.yaml:4 p0 spec.allow[0]"
+                ),
+            ],
+        ),
+        (
             [],
             [view(BLUE, namespaces=[f"a{number}" for number in range(12)])],
             [
@@ -159,13 +200,28 @@ def test_programs_are_told_it_in_the_words_of_documents() -> None:
     }
 
 
+def test_programs_are_told_what_is_so_of_hosts() -> None:
+    kept = hardware(BLUE, namespaces=["a"])
+    [found] = compare(read(kept), read(kept, deny(BLUE, namespaces=["pool-*"])))
+    assert words.value(found) == {
+        "change": "loses",
+        "widens": False,
+        "subjects": [{"issuer": "corp", "group": "/blue"}],
+        "permissions": {"hardwaredata": ["get"]},
+        "namespaces": [{"namespace": "pool-*"}],
+        "ofHosts": True,
+        "rule": ALLOWED.format("p0"),
+        "denial": DENIED.format("p1"),
+    }
+
+
 def test_programs_are_told_of_denials_with_whom_they_concern() -> None:
     kept = view(BLUE, namespaces=["a-*"])
     [found] = compare(read(kept), read(kept, deny(RED, namespaces=["*"])))
     told = words.value(found)
     assert (told["change"], told["denial"]) == ("barred", DENIED.format("p1"))
     assert told["together"][0]["subjects"] == [{"issuer": "corp", "group": "/blue"}]
-    [found] = compare(read(view(BLUE, namespaces=["a-b"])), read(kept))
+    found, _ = compare(read(view(BLUE, namespaces=["a-b"])), read(kept))
     assert words.value(found)["namespaces"] == [
         {"namespace": "a-*", "except": [{"namespace": "a-b", "because": "allowed"}]}
     ]
