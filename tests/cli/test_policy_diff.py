@@ -188,6 +188,35 @@ def test_what_is_no_side_is_told(side: str, told: str) -> None:
     assert "\x1b" not in result.stderr
 
 
+def test_a_folder_that_is_called_as_a_revision_is_neither(repository: Path) -> None:
+    write(repository.parent / "first", blue=policy("blue", "blue-*"))
+    result = run("first", "main", "--fail-on", "widening")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.endswith(
+        "`first` is a revision, and a file or folder, too:"
+        " write `first:PATH` for the one, `./first` for the other\n"
+    )
+    assert run("./first", "main").exit_code == 0
+
+
+def test_what_has_a_revision_before_a_colon_is_no_folder(repository: Path) -> None:
+    write(repository.parent / "first:policies", blue=policy("blue", "blue-*"))
+    assert run("first:policies", "main", "--fail-on", "widening").exit_code == 1
+    assert run("./first:policies", "main", "--fail-on", "widening").exit_code == 0
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_name_of_two_revisions_is_neither() -> None:
+    git("update-ref", "refs/remotes/origin/main", "first")
+    assert run("origin/main", "main", "--fail-on", "widening").exit_code == 1
+    git("tag", "origin/main", "main")
+    git("config", "core.warnAmbiguousRefs", "false")
+    result = run("origin/main", "main", "--fail-on", "widening")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "`origin/main` is the name of several revisions" in result.stderr
+    assert run("refs/remotes/origin/main", "main", "--fail-on", "widening").exit_code == 1
+
+
 @pytest.mark.usefixtures("repository")
 def test_policies_that_are_not_there_yet_can_be_taken_for_none() -> None:
     result = run("first:deploy", "main", "--allow-missing", "--fail-on", "widening")

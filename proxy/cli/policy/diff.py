@@ -18,9 +18,13 @@ from proxy.edge.policyfiles import (
     MissingError,
     PolicyError,
     Revision,
+    is_revision,
     load,
     load_revision,
 )
+
+# How only paths begin.
+_PATHS: Final = ("/", "./", "../")
 
 
 class FailOn(StrEnum):
@@ -71,10 +75,11 @@ def diff(*, old: str, new: str, path: str, allow_missing: bool, fail_on: str, ou
       hostclaim-proxy policy diff origin/main HEAD --fail-on widening -o markdown
 
     Both are read as strictly as `serve` reads them, and decide by the same rules. What is
-    only written elsewhere or otherwise is no change. What exists as a file or folder is one,
-    whatever revision is called so. A path behind a `:` is from the top of the repository,
-    or from here if it begins with `./`; --path is from here. A revision is read from git's
-    objects: nothing is checked out.
+    only written elsewhere or otherwise is no change. What has a `:` is a revision and a path
+    in it, from the top of the repository, or from here if it begins with `./`; --path is from
+    here. What is a revision and a file or folder as well is refused: who may add a folder must
+    not choose what is compared. With `./` or `/` before it, it is a file or folder. A revision
+    is read from git's objects: nothing is checked out.
 
     Who is told to gain or lose something is everybody whom that subject fits, whatever else
     they are. A denial that is new or gone is told with those who are granted what it denies.
@@ -95,9 +100,14 @@ def diff(*, old: str, new: str, path: str, allow_missing: bool, fail_on: str, ou
 
 
 def _load(side: str, path: str, *, missing: bool) -> PolicySet:
-    if Path(side).exists():
-        return load([Path(side)])
     name, colon, inside = side.partition(":")
+    if side.startswith(_PATHS):
+        return load([Path(side)])
+    if not colon and Path(side).exists():
+        if is_revision(side):
+            hint = f"write `{side}:PATH` for the one, `./{side}` for the other"
+            raise GitError(f"`{side}` is a revision, and a file or folder, too: {hint}")
+        return load([Path(side)])
     revision = Revision(name, inside) if colon else Revision(side, f"./{path}")
     try:
         return load_revision(revision)

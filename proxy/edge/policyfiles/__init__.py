@@ -6,7 +6,13 @@ in force, and `PolicyFiles.status` says what is wrong.
 
 from proxy.edge.policyfiles.following import PolicyFiles, Status
 from proxy.edge.policyfiles.reading import PolicyError, PolicyFile, load, load_with_tests
-from proxy.edge.policyfiles.revision import GitError, MissingError, Revision, load_revision
+from proxy.edge.policyfiles.revision import (
+    GitError,
+    MissingError,
+    Revision,
+    is_revision,
+    load_revision,
+)
 
 __all__ = [
     "GitError",
@@ -16,6 +22,7 @@ __all__ = [
     "PolicyFiles",
     "Revision",
     "Status",
+    "is_revision",
     "load",
     "load_revision",
     "load_with_tests",

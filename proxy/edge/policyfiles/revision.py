@@ -29,7 +29,16 @@ from proxy.edge.policyfiles.reading import (
 
 _LINK: Final = "120000"
 _SUBMODULE: Final = "160000"
-_GIT: Final = ("git", "--no-replace-objects", "--literal-pathspecs", "--no-optional-locks")
+_GIT: Final = (
+    "git",
+    "--no-replace-objects",
+    "--literal-pathspecs",
+    "--no-optional-locks",
+    # A tag `origin/main` goes before the branch that is meant, and who may push makes one.
+    "-c",
+    "core.warnAmbiguousRefs=true",
+)
+_AMBIGUOUS: Final = b"is ambiguous"
 
 
 class GitError(Exception):
@@ -83,6 +92,15 @@ def load_revision(revision: Revision) -> PolicySet:
     return compiled(Contents((), data, tuple(problems)))
 
 
+def is_revision(name: str) -> bool:
+    """Whether git knows a revision by a name, or several."""
+    try:
+        _run("rev-parse", "--verify", "--end-of-options", f"{name}^{{tree}}")
+    except GitError:
+        return False
+    return True
+
+
 def _listed(revision: Revision, problems: list[Problem]) -> Iterator[tuple[str, _Entry]]:
     """The files to read; what is none of them that should be is a problem."""
     tree = _tree(revision)
@@ -123,8 +141,11 @@ def _tree(revision: Revision) -> str:
     """The top of a revision."""
     if not revision.name:
         raise GitError("no revision is named before the `:`")
-    found = _git("rev-parse", "--verify", "--end-of-options", f"{revision.name}^{{tree}}")
-    return found.decode().strip()
+    found = _run("rev-parse", "--verify", "--end-of-options", f"{revision.name}^{{tree}}")
+    if _AMBIGUOUS in found.stderr:
+        hint = f"write it in full, such as `refs/remotes/{printable(revision.name)}`"
+        raise GitError(f"`{printable(revision.name)}` is the name of several revisions, {hint}")
+    return found.stdout.decode().strip()
 
 
 def _from_top(path: str) -> str:
@@ -158,9 +179,15 @@ def _contents(numbers: list[str]) -> Iterator[bytes]:
 
 
 def _git(*arguments: str, given: bytes = b"") -> bytes:
+    return _run(*arguments, given=given).stdout
+
+
+def _run(*arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    # What git says is read, so it has to be in one language.
+    environment = {**os.environ, "LC_ALL": "C"}
     try:
-        done = subprocess.run(  # noqa: S603 - words of ours, and what is said not to be an option
-            (*_GIT, *arguments), check=True, capture_output=True, input=given
+        return subprocess.run(  # noqa: S603 - words of ours, and what is said not to be an option
+            (*_GIT, *arguments), check=True, capture_output=True, input=given, env=environment
         )
     except FileNotFoundError as exc:
         raise GitError("git is not installed, and a revision is asked for") from exc
@@ -168,4 +195,3 @@ def _git(*arguments: str, given: bytes = b"") -> bytes:
         said = exc.stderr.decode(errors="replace") if hasattr(exc, "stderr") else str(exc)
         first = said.strip().split("\n")[0].removeprefix("fatal: ")
         raise GitError(f"git: {printable(first)}") from exc
-    return done.stdout
