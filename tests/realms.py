@@ -13,17 +13,26 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import trustme
 
+PUBLIC = "account"
+"""A client without a service account."""
+
 _ADMIN = "/admin/realms/metal3"
 
 
 @dataclass
 class FakeRealm:
-    """Who is in it, and what it was asked. `status` is that of each answer of the admin API."""
+    """Who is in it, and what it was asked. `status` is that of each answer of the admin API.
+
+    Besides, there is the client `admin`, who asks. Who is `disabled` is there all the same; of
+    what is `hidden`, `clients` or `users`, lists have nothing.
+    """
 
     ca_file: Path
     groups: list[str] = field(default_factory=list)
     clients: list[str] = field(default_factory=list)
     users: list[dict[str, str]] = field(default_factory=list)
+    disabled: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)
     status: int = 200
     asked: list[str] = field(default_factory=list)
     port: int = 0
@@ -37,9 +46,16 @@ class FakeRealm:
         self.asked.append(path)
         match path.split("/"):
             case ["", "clients"]:
-                return [{"clientId": client} for client in self.clients]
+                shown = {} if "clients" in self.hidden else self._clients()
+                wanted = query.get("clientId")
+                return [one for name, one in shown.items() if wanted in {None, name}]
+            case ["", "clients", client]:
+                return self._clients().get(client)
+            case ["", "clients", client, "service-account-user"]:
+                return self._user({"username": f"service-account-{client}"})
             case ["", "group-by-path", *rest]:
-                group = "/" + "/".join(rest).lstrip("/")
+                # Keycloak has it whatever slashes are between.
+                group = "/" + "/".join(filter(None, rest))
                 return (
                     {"id": group.replace("/", "."), "path": group} if group in self.groups else None
                 )
@@ -52,8 +68,30 @@ class FakeRealm:
                 [(name, value)] = [
                     pair for pair in query.items() if pair[0] in {"username", "email"}
                 ]
-                return [user for user in self.users if user.get(name) == value.lower()]
+                found = [user for user in self._users() if user.get(name) == value.lower()]
+                return [] if "users" in self.hidden else found
         return None
+
+    def _clients(self) -> dict[str, dict[str, Any]]:
+        return {
+            name: {
+                "id": name,
+                "clientId": name,
+                "enabled": name not in self.disabled,
+                "serviceAccountsEnabled": name != PUBLIC,
+            }
+            for name in (*self.clients, "admin")
+        }
+
+    def _users(self) -> Iterator[dict[str, Any]]:
+        yield from map(self._user, self.users)
+        for name, client in self._clients().items():
+            if client["serviceAccountsEnabled"]:
+                yield self._user({"username": f"service-account-{name}"})
+
+    def _user(self, user: dict[str, str]) -> dict[str, Any]:
+        name = user["username"]
+        return {"id": name, "enabled": name not in self.disabled, **user}
 
 
 @contextmanager

@@ -99,8 +99,8 @@ def check(
     --cluster a namespace, with --iam a group (by its path), a client, or a user where --config
     says that the username is Keycloak's.
 
-    The admin client of --iam needs, of the roles of realm-management, view-clients, query-groups
-    and view-users. Whoever --cluster is asked as needs to list namespaces.
+    The admin client of --iam needs, of the roles of realm-management, view-clients, and for
+    groups and users view-users. Whoever --cluster is asked as needs to list namespaces.
 
     Exit codes: 0 for fine, 1 for findings at or above --fail-on, 2 for wrong usage, or where
     the cluster or Keycloak cannot be asked.

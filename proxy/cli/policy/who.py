@@ -198,7 +198,8 @@ _OPTIONS: Final = (
         metavar="ID",
         envvar="HOSTCLAIM_PROXY_ADMIN_CLIENT_ID",
         show_envvar=True,
-        help="To ask Keycloak: a client whose service account may view clients and users.",
+        help="To ask Keycloak: a client whose service account has `view-clients` and `view-users`"
+        " of realm-management.",
     ),
     click.option(
         "--admin-client-secret-file",

@@ -47,7 +47,13 @@ class Admin:
 
     def __post_init__(self) -> None:
         for client in self.realm.clients:
-            self._keep(self._clients, {"clientId": client.client_id, "secret": client.secret})
+            made = {
+                "clientId": client.client_id,
+                "secret": client.secret,
+                "enabled": True,
+                "serviceAccountsEnabled": client.service_account,
+            }
+            self._keep(self._clients, made)
 
     def routes(self) -> Iterable[web.RouteDef]:
         """All of it, below `/admin/realms/NAME`."""
@@ -165,9 +171,12 @@ class Admin:
             raise _NotFoundError from exc
 
     async def _list_users(self, request: web.Request) -> web.Response:
-        person = self.realm.person(request.query["username"])
-        found = [{"id": person.username, "username": person.username}] if person else []
-        return web.json_response(found)
+        """Those of a username, which service accounts have, too."""
+        name = request.query["username"]
+        person = self.realm.person(name)
+        found = [_user(person.username, person.username)] if person else []
+        accounts = map(_account, self._clients.values())
+        return web.json_response([*found, *(one for one in accounts if one["username"] == name)])
 
     async def _list_mappers(self, request: web.Request) -> web.Response:
         return web.json_response(_found(self._clients, request)["protocolMappers"])
@@ -217,7 +226,7 @@ class Admin:
         group = _found(self._groups, request)
         accounts = [_account(self._clients[u]) for u, g in self._members if g == group["id"]]
         people = [
-            {"id": person.username, "username": person.username}
+            _user(person.username, person.username)
             for person in self.realm.people
             if self.grants.is_member(person.username, group["path"])
         ]
@@ -340,7 +349,11 @@ def _listed(kept: Object) -> Object:
 
 
 def _account(client: Object) -> Object:
-    return {"id": client["id"], "username": f"service-account-{client['clientId']}"}
+    return _user(client["id"], f"service-account-{client['clientId']}")
+
+
+def _user(key: str, username: str) -> Object:
+    return {"id": key, "username": username, "enabled": True}
 
 
 def _created(request: web.Request, key: str) -> web.Response:

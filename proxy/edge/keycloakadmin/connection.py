@@ -126,6 +126,11 @@ def doing(what: str, roles: str = WRITES) -> Iterator[None]:
         raise AdminError(f"cannot {what}: its answer is not one of Keycloak's") from None
 
 
+def lacking(what: str, roles: str) -> AdminError:
+    """What there is to say where Keycloak only kept something back, for want of a role."""
+    return AdminError(f"cannot {what}: {_why_refused(403, roles)}")
+
+
 def _why_unreachable(exc: KeycloakConnectionError) -> str:
     match exc.__cause__:
         case requests.exceptions.SSLError():

@@ -9,7 +9,10 @@ from typing import Any
 from keycloak import KeycloakAdmin
 from keycloak.exceptions import KeycloakGetError, raise_error_from_response
 
+from proxy.edge.keycloakadmin import sight
+from proxy.edge.keycloakadmin.clients import Representation
 from proxy.edge.keycloakadmin.connection import AdminError, doing
+from proxy.edge.keycloakadmin.sight import READS
 
 
 def example(admin: KeycloakAdmin, client_id: str, username: str) -> dict[str, Any]:
@@ -20,15 +23,12 @@ def example(admin: KeycloakAdmin, client_id: str, username: str) -> dict[str, An
     Raises:
         AdminError: there is no such client or user, or Keycloak refused.
     """
-    with doing(f"look for client `{client_id}`"):
-        client = admin.get_client_id(client_id)
-    if client is None:
-        raise AdminError(f"there is no client `{client_id}`")
-    user = _user(admin, username) if username else _account(admin, client, client_id)
-    path = f"admin/realms/{admin.connection.realm_name}/clients/{client}/evaluate-scopes"
-    with doing("have an example of a token made"):
+    client = _client(admin, client_id)
+    user = _user(admin, username) if username else _account(admin, client)
+    path = f"admin/realms/{admin.connection.realm_name}/clients/{client['id']}/evaluate-scopes"
+    with doing("have an example of a token made", READS):
         answer = admin.connection.raw_get(
-            f"{path}/generate-example-access-token", userId=user, scope="openid"
+            f"{path}/generate-example-access-token", userId=user["id"], scope="openid"
         )
         claims = raise_error_from_response(answer, KeycloakGetError)
         if not isinstance(claims, dict):
@@ -36,14 +36,25 @@ def example(admin: KeycloakAdmin, client_id: str, username: str) -> dict[str, An
         return claims
 
 
-def _user(admin: KeycloakAdmin, username: str) -> str:
-    with doing(f"look for user `{username}`"):
-        found = admin.get_user_id(username)
-    if found is None:
-        raise AdminError(f"there is no user `{username}`")
-    return str(found)
+def _client(admin: KeycloakAdmin, client_id: str) -> Representation:
+    with doing(f"look for client `{client_id}`", READS):
+        found = admin.get_client_id(client_id)
+        if found is not None:
+            return dict(admin.get_client(found))
+    sight.check_clients(admin)
+    raise AdminError(f"there is no client `{client_id}`")
 
 
-def _account(admin: KeycloakAdmin, client: str, client_id: str) -> str:
-    with doing(f"look for the service account of client `{client_id}`"):
-        return str(admin.get_client_service_account_user(client)["id"])
+def _user(admin: KeycloakAdmin, username: str) -> Representation:
+    with doing(f"look for user `{username}`", READS):
+        found = admin.get_users({"username": username.lower(), "exact": "true"})
+        if found:
+            return dict(found[0])
+    sight.check_users(admin)
+    raise AdminError(f"there is no user `{username}`")
+
+
+def _account(admin: KeycloakAdmin, client: Representation) -> Representation:
+    client_id = client["clientId"]
+    with doing(f"look for the service account of client `{client_id}`", READS):
+        return dict(admin.get_client_service_account_user(client["id"]))

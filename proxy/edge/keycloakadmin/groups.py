@@ -6,12 +6,12 @@ from keycloak import KeycloakAdmin
 from keycloak.exceptions import KeycloakGetError
 
 from proxy.edge.keycloakadmin.clients import MARK, Representation
-from proxy.edge.keycloakadmin.connection import AdminError, Hand, doing
+from proxy.edge.keycloakadmin.connection import WRITES, AdminError, Hand, doing
 
 
-def find(admin: KeycloakAdmin, path: str) -> Representation | None:
-    """The group of a path."""
-    with doing(f"look for group `{path}`"):
+def find(admin: KeycloakAdmin, path: str, roles: str = WRITES) -> Representation | None:
+    """The group of a path; `roles` are those that whoever looks for it is told to have."""
+    with doing(f"look for group `{path}`", roles):
         try:
             # The library puts it into a URL as it is, where `?` and `#` would end it.
             return dict(admin.get_group_by_path(quote(path)))
@@ -65,9 +65,9 @@ def is_own(group: Representation, tenant: str) -> bool:
     return _owners(group) == [tenant]
 
 
-def below(admin: KeycloakAdmin, group: Representation) -> list[str]:
+def below(admin: KeycloakAdmin, group: Representation, roles: str = WRITES) -> list[str]:
     """The paths of the groups right below one, which would go with it."""
-    with doing(f"list the groups below `{group['path']}`"):
+    with doing(f"list the groups below `{group['path']}`", roles):
         return [child["path"] for child in admin.get_group_children(group["id"])]
 
 

@@ -9,19 +9,15 @@ from keycloak import KeycloakAdmin
 
 from proxy.core.policy.doubts import Directory
 from proxy.core.policy.subjects import SubjectKind
-from proxy.edge.keycloakadmin import groups
+from proxy.edge.keycloakadmin import groups, sight
 from proxy.edge.keycloakadmin.connection import doing
+from proxy.edge.keycloakadmin.sight import READS
 
 FEW: Final = 20
 """Up to so many groups below one are looked for by their paths; of more, all are listed."""
 
 MOST: Final = 1_000
 """How many groups, and how many users, are looked for. Of the rest nothing is said."""
-
-_ACCOUNT: Final = "service-account-"
-"""What the names of clients' service accounts begin with; no search for users finds those."""
-
-_READS: Final = "`view-clients`, and for groups and users `query-groups` and `view-users`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +39,26 @@ def look(admin: KeycloakAdmin, sought: Sought, say: Callable[[str], None]) -> Di
     Raises:
         AdminError: Keycloak refused.
     """
-    with doing("list the clients", _READS):
+    with doing("list the clients", READS):
         clients = frozenset(str(client["clientId"]) for client in admin.get_clients())
     there = frozenset(_groups(admin, sought.groups, say))
     users = _Users(admin, sought.user_field, clients)
     known = frozenset(_each(sought.users, "users", say, users.has))
-    asked = {
+    missing = {
         SubjectKind.GROUP: _first(sought.groups) - there,
         SubjectKind.CLIENT: sought.clients - clients,
         SubjectKind.USER: _first(sought.users) - known,
     }
+    if missing[SubjectKind.CLIENT]:
+        sight.check_clients(admin)
+    if missing[SubjectKind.USER]:
+        sight.check_users(admin)
     names = {
         SubjectKind.GROUP: there,
         SubjectKind.CLIENT: clients,
         SubjectKind.USER: known | users.alike,
     }
-    return Directory(asked, names)
+    return Directory(missing, names)
 
 
 def _first(names: frozenset[str]) -> frozenset[str]:
@@ -92,13 +92,13 @@ def _groups(
         else:
             alone |= children
     yield from _each(
-        frozenset(alone), "groups", say, lambda path: groups.find(admin, path) is not None
+        frozenset(alone), "groups", say, lambda path: groups.find(admin, path, READS) is not None
     )
 
 
 def _below(admin: KeycloakAdmin, parent: str) -> list[str]:
-    found = groups.find(admin, parent)
-    return [] if found is None else groups.below(admin, found)
+    found = groups.find(admin, parent, READS)
+    return [] if found is None else groups.below(admin, found, READS)
 
 
 class _Users:
@@ -108,13 +108,14 @@ class _Users:
         self.alike: frozenset[str] = frozenset()
         self._admin = admin
         self._field = field
-        self._accounts = {f"{_ACCOUNT}{client.lower()}" for client in clients}
+        self._accounts = {f"{sight.ACCOUNT}{client.lower()}" for client in clients}
 
     def has(self, name: str) -> bool:
         """Whether there is a user whose field is exactly that."""
+        # No search for users finds those.
         if name in self._accounts:
             return True
-        with doing(f"look for user `{name}`", _READS):
+        with doing(f"look for user `{name}`", READS):
             found = self._admin.get_users(
                 {self._field: name, "exact": "true", "briefRepresentation": "true"}
             )

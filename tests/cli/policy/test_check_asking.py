@@ -215,7 +215,6 @@ def test_the_service_account_of_a_client_is_a_user(realm: FakeRealm, policies: P
     policies.write_text(POLICY.replace("Alice", "service-account-capm3-blue"))
     Path("proxy.yaml").write_text(CONFIG.format(url=realm.url, claims=NAMES))
     assert told(ask(realm, "--config=proxy.yaml")) == [GROUP]
-    assert "/users" not in realm.asked
 
 
 def test_many_groups_below_one_are_listed_and_not_asked_for(
@@ -255,6 +254,15 @@ def test_an_admin_without_the_right_is_told_which(realm: FakeRealm) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert "--iam: cannot list the clients: the admin client lacks a role" in result.stderr
     assert "`view-clients`" in result.stderr
+
+
+@pytest.mark.parametrize("hidden", ["clients", "users"])
+def test_nobody_is_missing_whom_the_admin_may_not_see(realm: FakeRealm, hidden: str) -> None:
+    realm.clients, realm.hidden = [], {hidden}
+    Path("proxy.yaml").write_text(CONFIG.format(url=realm.url, claims=NAMES))
+    result = ask(realm, "--config=proxy.yaml")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"--iam: cannot look for all {hidden}: the admin client lacks a role" in result.stderr
 
 
 @pytest.mark.parametrize(
