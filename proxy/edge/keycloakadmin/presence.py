@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from keycloak import KeycloakAdmin
@@ -42,7 +43,7 @@ def look(admin: KeycloakAdmin, sought: Sought, say: Callable[[str], None]) -> Di
     with doing("list the clients", READS):
         clients = frozenset(str(client["clientId"]) for client in admin.get_clients())
     there = frozenset(_groups(admin, sought.groups, say))
-    users = _Users(admin, sought.user_field, clients)
+    users = _Users(admin, sought.user_field)
     known = frozenset(_each(sought.users, "users", say, users.has))
     missing = {
         SubjectKind.GROUP: _first(sought.groups) - there,
@@ -91,9 +92,14 @@ def _groups(
             yield from _below(admin, parent)
         else:
             alone |= children
-    yield from _each(
-        frozenset(alone), "groups", say, lambda path: groups.find(admin, path, READS) is not None
-    )
+    yield from _each(frozenset(alone), "groups", say, partial(_is_group, admin))
+
+
+def _is_group(admin: KeycloakAdmin, path: str) -> bool:
+    """Whether there is a group that tokens name so."""
+    found = groups.find(admin, path, READS)
+    # `/tenants/blue/` is looked for as `/tenants/blue`, and a token says the latter alone.
+    return found is not None and found["path"] == path
 
 
 def _below(admin: KeycloakAdmin, parent: str) -> list[str]:
@@ -104,17 +110,13 @@ def _below(admin: KeycloakAdmin, parent: str) -> list[str]:
 class _Users:
     """The users of a realm, by one field; and the names of those that were found by another."""
 
-    def __init__(self, admin: KeycloakAdmin, field: str, clients: frozenset[str]) -> None:
+    def __init__(self, admin: KeycloakAdmin, field: str) -> None:
         self.alike: frozenset[str] = frozenset()
         self._admin = admin
         self._field = field
-        self._accounts = {f"{sight.ACCOUNT}{client.lower()}" for client in clients}
 
     def has(self, name: str) -> bool:
         """Whether there is a user whose field is exactly that."""
-        # No search for users finds those.
-        if name in self._accounts:
-            return True
         with doing(f"look for user `{name}`", READS):
             found = self._admin.get_users(
                 {self._field: name, "exact": "true", "briefRepresentation": "true"}

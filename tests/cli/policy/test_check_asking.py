@@ -12,7 +12,7 @@ from proxy.cli import main
 from proxy.cli.admin import VARIABLE
 from proxy.edge.keycloakadmin import presence
 from tests.edge.apiservers import FakeApiServer, running, saying
-from tests.realms import FakeRealm
+from tests.realms import PUBLIC, FakeRealm
 from tests.realms import running as realm_running
 
 POLICY = """\
@@ -211,10 +211,23 @@ def test_clients_by_another_claim_are_not_asked_about(realm: FakeRealm) -> None:
     assert told(ask(realm, "--config=proxy.yaml")) == [GROUP]
 
 
-def test_the_service_account_of_a_client_is_a_user(realm: FakeRealm, policies: Path) -> None:
-    policies.write_text(POLICY.replace("Alice", "service-account-capm3-blue"))
+@pytest.mark.parametrize(("name", "codes"), [("capm3-blue", 1), (PUBLIC, 2)])
+def test_the_service_account_of_a_client_is_a_user(
+    realm: FakeRealm, policies: Path, name: str, codes: int
+) -> None:
+    policies.write_text(POLICY.replace("Alice", f"service-account-{name}"))
     Path("proxy.yaml").write_text(CONFIG.format(url=realm.url, claims=NAMES))
-    assert told(ask(realm, "--config=proxy.yaml")) == [GROUP]
+    assert len(told(ask(realm, "--config=proxy.yaml"))) == codes
+
+
+def test_a_group_goes_by_the_path_that_tokens_have(realm: FakeRealm, policies: Path) -> None:
+    policies.write_text(POLICY.replace("group: blue}", "group: /tenants/blue/}"))
+    assert [
+        text.split(": ")[0] for text in told(ask(realm, "policies", f"--issuer-url={realm.url}"))
+    ] == [
+        "spec.subjects[0].group",
+        "spec.subjects[3].group",
+    ]
 
 
 def test_many_groups_below_one_are_listed_and_not_asked_for(
