@@ -58,7 +58,7 @@ def explain(
     secrets that are no tenant's, or a claim beyond its bounds, are refused besides.
 
     Exit codes: 0 if it is allowed, 1 if it is denied, 2 if the files or the options cannot
-    be used.
+    be used, or Keycloak cannot tell.
     """  # noqa: D301 - click wants the character \b itself
     if not who:
         raise click.UsageError("say who: with --as or its like, or with --token-file")

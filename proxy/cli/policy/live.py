@@ -29,7 +29,7 @@ def ask(live: Live, issuer: IssuerSettings, rules: IssuerRules) -> Identity:
     """The identity as of now; ends with 2 if Keycloak cannot tell.
 
     Raises:
-        Unauthenticated: a token of theirs would not be taken.
+        Unauthenticated: they would be given no token, or it would not be taken.
         click.UsageError: an option is missing or wrong.
     """
     if not live.client_id:
@@ -41,6 +41,7 @@ def ask(live: Live, issuer: IssuerSettings, rules: IssuerRules) -> Identity:
     try:
         claims = example(connect(access), live.client_id, live.username)
     except AdminError as exc:
-        click.echo(printable(f"hostclaim-proxy: {exc}"), err=True)
+        # Names of users and clients are in it, as somebody else chose them.
+        click.echo(f"hostclaim-proxy: {printable(str(exc))}", err=True)
         raise SystemExit(WRONG_CONFIGURATION) from exc
     return exemplify(claims, rules, time.time())

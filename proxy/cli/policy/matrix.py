@@ -53,7 +53,7 @@ def matrix(
     and that are not shown beside it. With --as and its like, it shows that person alone.
 
     Exit codes: 0 for done, 1 if nobody may anything, 2 if the files or the options cannot be
-    used.
+    used, or Keycloak cannot tell.
     """  # noqa: D301 - click wants the character \b itself
     for name in only:
         if not is_namespace(name):

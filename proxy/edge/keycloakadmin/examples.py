@@ -9,6 +9,7 @@ from typing import Any
 from keycloak import KeycloakAdmin
 from keycloak.exceptions import KeycloakGetError, raise_error_from_response
 
+from proxy.core.errors import Unauthenticated
 from proxy.edge.keycloakadmin import sight
 from proxy.edge.keycloakadmin.clients import Representation
 from proxy.edge.keycloakadmin.connection import AdminError, doing
@@ -22,9 +23,15 @@ def example(admin: KeycloakAdmin, client_id: str, username: str) -> dict[str, An
 
     Raises:
         AdminError: there is no such client or user, or Keycloak refused.
+        Unauthenticated: either is disabled, and no token would be given.
     """
     client = _client(admin, client_id)
     user = _user(admin, username) if username else _account(admin, client)
+    # An example is made of whomever.
+    if not client["enabled"]:
+        raise Unauthenticated(f"client `{client_id}` is disabled, and nobody gets a token by it")
+    if not user["enabled"]:
+        raise Unauthenticated(f"user `{user['username']}` is disabled, and gets no token")
     path = f"admin/realms/{admin.connection.realm_name}/clients/{client['id']}/evaluate-scopes"
     with doing("have an example of a token made", READS):
         answer = admin.connection.raw_get(
@@ -56,5 +63,7 @@ def _user(admin: KeycloakAdmin, username: str) -> Representation:
 
 def _account(admin: KeycloakAdmin, client: Representation) -> Representation:
     client_id = client["clientId"]
+    if not client["serviceAccountsEnabled"]:
+        raise AdminError(f"client `{client_id}` has no service account: say who logs in by it")
     with doing(f"look for the service account of client `{client_id}`", READS):
         return dict(admin.get_client_service_account_user(client["id"]))
