@@ -208,6 +208,19 @@ def test_files_that_change_while_they_are_read_are_read_again(folder: Path) -> N
     assert not contents.problems
 
 
+class Stale(PosixPath):
+    """A link that somebody replaced between two questions about it."""
+
+    def is_symlink(self) -> NoReturn:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+
+def test_a_link_that_goes_away_as_it_is_looked_at_is_looked_at_again(folder: Path) -> None:
+    link = folder / "red.yaml"
+    link.symlink_to("blue.yaml")
+    assert fingerprint((Stale(link),)) != fingerprint((link,))
+
+
 def test_files_that_never_rest_are_told(folder: Path) -> None:
     path = Restless(folder / "blue.yaml")
     path.changes = 1000

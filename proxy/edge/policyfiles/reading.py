@@ -248,12 +248,14 @@ def _traits(path: Path | Problem, folder_of: Callable[[Path], str]) -> tuple[obj
         return (path,)
     try:
         found = path.stat()
+        # One folder holds thousands of files, and most of them are no links. One that goes
+        # away as it is read makes `realpath` raise, strict or not.
+        link = os.path.realpath(path) if path.is_symlink() else (folder_of(path.parent), path.name)
     except OSError as exc:
         return (path, exc.errno)
     return (
         path,
-        # One folder holds thousands of files, and most of them are no links.
-        os.path.realpath(path) if path.is_symlink() else (folder_of(path.parent), path.name),
+        link,
         found.st_dev,
         found.st_ino,
         found.st_size,
