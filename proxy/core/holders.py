@@ -4,9 +4,8 @@ Rules are for single names, so each name is asked about as somebody who has it a
 no other; whoever has more may what each of them may, but for what is denied to one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -14,7 +13,7 @@ from proxy.core.attributes import HARDWAREDATA, ResourceRequest
 from proxy.core.entitlement import Allow, Decision, Deny, authorize
 from proxy.core.explanation import Bound, bounds_of
 from proxy.core.identity import Identity
-from proxy.core.nearness import role_for, value_for
+from proxy.core.nearness import value_for
 from proxy.core.personas import persona, witness
 from proxy.core.policy import (
     ROLES,
@@ -22,7 +21,9 @@ from proxy.core.policy import (
     Combination,
     Combine,
     Effect,
+    Permission,
     PolicySet,
+    Role,
     Rule,
     RuleSet,
 )
@@ -101,24 +102,6 @@ def identity_of(who: Named, *also: Subject) -> Identity | None:
     return persona(subjects, values)
 
 
-def combined(
-    combination: Combination, of_files: Sequence[Named] | None, of_claims: Sequence[Named]
-) -> Iterator[Named]:
-    """Whom sources name, each of them by itself; or all that there are for an issuer, together.
-
-    Without any policy files, there are none of theirs.
-    """
-    if of_files is None or combination.how is Combine.ANY:
-        yield from (*(of_files or ()), *of_claims)
-        return
-    for who in of_files:
-        if not combination.claims.concern(who.subject.issuer):
-            yield who
-    for who, others in product(of_files, of_claims):
-        if who.subject.issuer == others.subject.issuer:
-            yield Named(who.subject, (*who.claims, *others.claims))
-
-
 def holders(
     request: ResourceRequest, policies: PolicySet | None, combination: Combination
 ) -> Iterator[Holder | Refused]:
@@ -126,7 +109,7 @@ def holders(
 
     The request needs a single verb; what an IAM permits besides is not known here.
     """
-    asking = _Asking(request, policies, combination)
+    asking = _Asking(request, policies, combination, _names(policies or ()))
     adverse = tuple(dict.fromkeys(asking.adverse()))
     for who in dict.fromkeys(asking.granted()):
         if (found := asking.decide(who)) is None:
@@ -140,11 +123,22 @@ def holders(
             yield Refused(who, decision.reason, decision.rule)
 
 
+def _names(entries: Iterable[Entry]) -> frozenset[str]:
+    return frozenset(name for entry in entries for name in entry.rule.namespaces)
+
+
+def _within(entry: Entry) -> tuple[str, ...]:
+    """Where a rule may hold: anywhere, if a claim alone says where."""
+    return entry.rule.namespaces or ("*",)
+
+
 @dataclass(frozen=True, slots=True)
 class _Asking:
     request: ResourceRequest
     policies: PolicySet | None
     combination: Combination
+    known: frozenset[str]
+    """Namespaces that rules tell from others by name: none of them stands for others."""
 
     @property
     def namespace(self) -> str | None:
@@ -162,36 +156,53 @@ class _Asking:
 
     def granted(self) -> Iterator[Named]:
         """Whom sources grant it: any of them, or all that there are for an issuer."""
-        of_files = None
-        if self.policies is not None:
-            of_files = [who for entry in self.policies for who in self._of_entry(entry)]
-        of_claims = [who for grant in self.combination.claims for who in self._of_claim(grant)]
-        return combined(self.combination, of_files, of_claims)
+        together = self.policies is not None and self.combination.how is Combine.ALL
+        for entry in self.policies or ():
+            if entry.rule.effect is Effect.ALLOW and self._is_about(entry.rule.permissions):
+                for subject in entry.subjects:
+                    if together and self.combination.claims.concern(subject.issuer):
+                        yield from self._of_both(entry, subject)
+                    else:
+                        yield from self._of_entry(entry, subject)
+        for grant in () if together else self.combination.claims:
+            yield from self._of_claim(grant)
 
-    def _of_entry(self, entry: Entry) -> Iterator[Named]:
-        rule = entry.rule
-        permission = (self.request.resource.plural, self.request.verb)
-        if rule.effect is Effect.DENY or permission not in rule.permissions:
-            return
-        within = rule.namespaces if rule.namespaces or not entry.claim else ("*",)
-        if self.namespace is not None and not covers(within, self.namespace):
-            return
-        claims: Claims = ()
+    def _is_about(self, permissions: Collection[Permission]) -> bool:
+        return (self.request.resource.plural, self.request.verb) in permissions
+
+    def _of_entry(self, entry: Entry, subject: Subject) -> Iterator[Named]:
+        within = _within(entry)
         if entry.claim:
-            name = self.namespace or witness(within[0], ())
-            if name is None or not may_be_claimed(name):
-                return
-            claims = ((entry.claim, name),)
-        yield from (Named(subject, claims) for subject in entry.subjects)
+            names = (name for name in self._claimable(within) if covers(within, name))
+            yield from (Named(subject, ((entry.claim, name),)) for name in names)
+        elif self.namespace is None or covers(within, self.namespace):
+            yield Named(subject)
 
     def _of_claim(self, grant: ClaimGrant) -> Iterator[Named]:
-        verb, plural = self.request.verb, self.request.resource.plural
-        role = role_for(grant, plural, frozenset({verb}))
-        name = self.namespace or witness(grant.within[0], ())
-        if name is None or not may_be_claimed(name) or not covers(grant.within, name):
-            return
-        if (plural, verb) in ROLES[role]:
-            yield Named(everyone(grant.issuer), ((grant.claim, value_for(grant, name, role)),))
+        for _, claims in self._claimed(grant, grant.within):
+            yield Named(everyone(grant.issuer), claims)
+
+    def _of_both(self, entry: Entry, subject: Subject) -> Iterator[Named]:
+        """Somebody to whom a rule and a claim grant it in the same namespace."""
+        within = _within(entry)
+        for grant in self.combination.claims:
+            for name, claims in self._claimed(grant, (*within, *grant.within)):
+                if grant.issuer == subject.issuer and covers(within, name):
+                    own = ((entry.claim, name),) if entry.claim else ()
+                    yield Named(subject, (*own, *claims))
+
+    def _claimed(self, grant: ClaimGrant, places: Iterable[str]) -> Iterator[tuple[str, Claims]]:
+        """Each namespace of some that a claim grants it in, and a value of it that does."""
+        for name in self._claimable(places):
+            for role in Role if covers(grant.within, name) else ():
+                if grant.role in {role, None} and self._is_about(ROLES[role]):
+                    yield name, ((grant.claim, value_for(grant, name, role)),)
+
+    def _claimable(self, places: Iterable[str]) -> Iterator[str]:
+        """What a claim may name: the namespace, or one for each place where any will do."""
+        anywhere = (witness(place, self.known) for place in places)
+        names = anywhere if self.namespace is None else (self.namespace,)
+        yield from (name for name in names if name is not None and may_be_claimed(name))
 
     def adverse(self) -> Iterator[Subject]:
         """Everybody to whom a rule might take it away."""

@@ -4,22 +4,23 @@ A pattern stands for all namespaces that it covers and that are not named beside
 Only what concerns somebody is asked about, so what it takes grows with what is granted.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, product
 from typing import Final
 
 from proxy.core import claims
 from proxy.core.attributes import HOSTCLAIMS, Verb
 from proxy.core.bounds import UNBOUNDED, Bounds
 from proxy.core.explanation import BOUNDED
-from proxy.core.holders import SINGLE, Named, combined, everyone, identity_of
+from proxy.core.holders import SINGLE, Named, everyone, identity_of
 from proxy.core.identity import Identity
 from proxy.core.nearness import value_for
 from proxy.core.personas import witness
 from proxy.core.policy import (
     ClaimGrant,
     Combination,
+    Combine,
     Effect,
     Permission,
     PolicySet,
@@ -101,7 +102,7 @@ class Matrix:
     def _named(self) -> Iterator[Named]:
         of_files = None if self._policies is None else [*_of_files(self._policies)]
         of_claims = [who for grant in self._combination.claims for who in _of_grant(grant)]
-        return combined(self._combination, of_files, of_claims)
+        return _combined(self._combination, of_files, of_claims)
 
     def _spelt(self, who: Named) -> Iterator[Identity]:
         """Somebody whose claims name the namespaces, as many at a time as a claim may hold."""
@@ -119,6 +120,24 @@ class Matrix:
             )
             if identity := identity_of(Named(who.subject, spelt)):
                 yield identity
+
+
+def _combined(
+    combination: Combination, of_files: Sequence[Named] | None, of_claims: Sequence[Named]
+) -> Iterator[Named]:
+    """Whom sources name, each of them by itself; or all that there are for an issuer, together.
+
+    Without any policy files, there are none of theirs.
+    """
+    if of_files is None or combination.how is Combine.ANY:
+        yield from (*(of_files or ()), *of_claims)
+        return
+    for who in of_files:
+        if not combination.claims.concern(who.subject.issuer):
+            yield who
+    for who, others in product(of_files, of_claims):
+        if who.subject.issuer == others.subject.issuer:
+            yield Named(who.subject, (*who.claims, *others.claims))
 
 
 def _of_files(policies: PolicySet) -> Iterator[Named]:

@@ -1,5 +1,6 @@
 """Whoever may is told, and whoever may not for what else they are is told as an exception."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -118,6 +119,7 @@ def test_bounds_are_told() -> None:
 
 CLAIMED: dict[str, Any] = {"namespacesFromClaim": "spaces", "role": "viewer"}
 LAB = {**CLAIMED, "namespaces": ["lab-*"]}
+SEVERAL = {**CLAIMED, "namespaces": ["kube-public", "lab-*", "red"]}
 
 
 @pytest.mark.parametrize(
@@ -129,6 +131,7 @@ LAB = {**CLAIMED, "namespaces": ["lab-*"]}
         (LAB, ("get", "hostclaims", "lab-1"), ["everyone spaces=lab-1"]),
         (LAB, ("list", "hostclaims", None), ["everyone spaces=lab-a"]),
         (CLAIMED, ("list", "hostclaims", None), ["everyone spaces=a"]),
+        (SEVERAL, ("list", "hostclaims", None), ["everyone spaces=lab-a", "everyone spaces=red"]),
     ],
 )
 def test_who_claims_a_namespace_may_where_a_rule_goes_by_the_claim(
@@ -138,6 +141,13 @@ def test_who_claims_a_namespace_may_where_a_rule_goes_by_the_claim(
     assert [name for name, _ in found(rules, asked)] == who
 
 
+def test_what_is_denied_by_name_does_not_stand_for_all_that_may_be_claimed() -> None:
+    denied = policy("two", [EVERYONE], deny=[{"namespaces": ["lab-a"]}])
+    rules = policies(policy(subjects=[EVERYONE], allow=[LAB]), denied)
+    asked = ("list", "hostclaims", None)
+    assert [name for name, _ in found(rules, asked)] == ["everyone spaces=lab-b"]
+
+
 GROUPS = ClaimGrant("corp", "groups", "/tenants/{namespace}/{role}")
 VIEWS = ClaimGrant("corp", "spaces", "{namespace}", Role.VIEWER, ("blue", "lab-*"))
 
@@ -145,11 +155,15 @@ VIEWS = ClaimGrant("corp", "spaces", "{namespace}", Role.VIEWER, ("blue", "lab-*
 @pytest.mark.parametrize(
     ("grant", "asked", "who"),
     [
-        (GROUPS, GET, ["everyone groups=/tenants/blue/viewer"]),
+        (GROUPS, GET, [f"everyone groups=/tenants/blue/{role}" for role in Role]),
         (GROUPS, ("get", "secrets", "blue"), ["everyone groups=/tenants/blue/editor"]),
         (GROUPS, ("deletecollection", "secrets", "blue"), []),
         (GROUPS, ("get", "hostclaims", "kube-system"), []),
-        (GROUPS, ("list", "hostclaims", None), ["everyone groups=/tenants/a/viewer"]),
+        (
+            GROUPS,
+            ("list", "hostclaims", None),
+            [f"everyone groups=/tenants/a/{role}" for role in Role],
+        ),
         (VIEWS, GET, ["everyone spaces=blue"]),
         (VIEWS, ("get", "hostclaims", "red"), []),
         (VIEWS, ("delete", "hostclaims", "blue"), []),
@@ -171,9 +185,17 @@ def test_where_all_sources_have_to_grant_it_takes_both() -> None:
     grants = [GROUPS, ClaimGrant("other", "spaces", "{namespace}", Role.VIEWER)]
     combination = Combination(Combine.ALL, ClaimGrants(grants))
     assert [name for name, _ in found(rules, GET, combination)] == [
+        *(f"/blue groups=/tenants/blue/{role}" for role in Role),
         "eve",
-        "/blue groups=/tenants/blue/viewer",
     ]
+
+
+def test_where_all_have_to_grant_it_a_claim_names_what_a_rule_does() -> None:
+    dev = {"namespaces": ["kube-public", "blue-dev"], "role": "viewer"}
+    rules = policies(policy("one", [BLUE], allow=[dev]))
+    combination = Combination(Combine.ALL, ClaimGrants([replace(VIEWS, within=("*",))]))
+    asked = ("list", "hostclaims", None)
+    assert [name for name, _ in found(rules, asked, combination)] == ["/blue spaces=blue-dev"]
 
 
 def test_without_policy_files_claims_are_all_there_is() -> None:

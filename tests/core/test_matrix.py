@@ -158,6 +158,19 @@ def test_claims_that_grant_have_rows(grant: ClaimGrant, rows: Any) -> None:
     assert shown(found) == rows
 
 
+def test_where_all_sources_have_to_grant_it_rows_are_of_both() -> None:
+    lab = {"issuer": "lab", "user": "eve"}
+    rules = policies(policy("one", [EVERYONE, lab], allow=[{**VIEWER, "namespaces": ["blue"]}]))
+    grants = [
+        ClaimGrant(issuer, "spaces", "{namespace}", Role.VIEWER) for issuer in ("corp", "other")
+    ]
+    found = Matrix(rules, Combination(Combine.ALL, ClaimGrants(grants)))
+    assert shown(found) == [
+        ("eve", {"blue": 3}),
+        ("everyone spaces={namespace}", {"blue": 3}),
+    ]
+
+
 def test_without_policy_files_claims_have_the_only_rows() -> None:
     grant = ClaimGrant("corp", "spaces", "{namespace}", Role.VIEWER, ("lab",))
     found = Matrix(None, Combination(Combine.ALL, ClaimGrants([grant])))

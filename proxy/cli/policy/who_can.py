@@ -30,8 +30,8 @@ def who_can(
 
     Whoever has one of the names may, unless a denial of another of their names takes it away:
     those are told as exceptions. Across all namespaces, one that a claim may name stands for
-    every other. With --config, what claims grant counts as well; what an
-    IAM permits besides is not known here.
+    every other that the same pattern covers. With --config, what claims grant counts as well;
+    what an IAM permits besides is not known here.
 
     Exit codes: 0 if somebody may, 1 if nobody, 2 if the files or the options cannot be used.
     """  # noqa: D301 - click wants the character \b itself
