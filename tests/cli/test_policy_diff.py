@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -123,12 +124,31 @@ def test_programs_are_told_the_same(old: Path, new: Path) -> None:
     assert yaml.safe_load(run(old, new, "-o", "yaml").stdout) == told
 
 
-def test_markdown_shows_names_as_they_are(old: Path, tmp_path: Path) -> None:
-    group = '"/a](http://x) @b <i> | `c`"'
-    new = write(tmp_path / "new", blue=policy("blue", "blue-dev", group=group))
+@pytest.mark.parametrize(
+    "group",
+    [
+        "/a](http://x) @b <i> | `c`",
+        "/a www.example.com https://example.com #1 a@example.com",
+        "``",
+        "` `` ```",
+        "![a](b)",
+        "&#64;b *c* _d_ ~e~ $f$",
+    ],
+)
+def test_markdown_shows_names_as_they_are(old: Path, tmp_path: Path, group: str) -> None:
+    new = write(tmp_path / "new", blue=policy("blue", "blue-dev", group=json.dumps(group)))
     told = run(old, new, "-o", "markdown").stdout
     assert "**widenings: 1, narrowings: 2**" in told
-    assert not any(sign in told for sign in ("](", "@b", "<i>", "|", "`c`"))
+    # A span ends with as many backticks as it begins with, and nothing in it is read.
+    spans = re.compile(r"(?<!`)(`+)(?!`) (.+?) (?<!`)\1(?!`)")
+    assert any(group in span[2] for span in spans.finditer(told))
+    assert {*spans.sub("", told).splitlines()} == {
+        "**widenings: 1, narrowings: 2**",
+        "",
+        "- **widens**: ",
+        "- **narrows**: ",
+        "  - ",
+    }
 
 
 @pytest.mark.parametrize(

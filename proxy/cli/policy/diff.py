@@ -1,6 +1,7 @@
 """`hostclaim-proxy policy diff`: say who gains and who loses by a change of policies."""
 
 import json
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -72,7 +73,7 @@ def diff(*, old: str, new: str, path: str, allow_missing: bool, fail_on: str, ou
       hostclaim-proxy policy diff policies changed-policies
       hostclaim-proxy policy diff main policies
       hostclaim-proxy policy diff v1.2:deploy/policies HEAD:deploy/policies
-      hostclaim-proxy policy diff origin/main HEAD --fail-on widening -o markdown
+      hostclaim-proxy policy diff origin/main:policies HEAD:policies -o markdown
 
     Both are read as strictly as `serve` reads them, and decide by the same rules. What is
     only written elsewhere or otherwise is no change. What has a `:` is a revision and a path
@@ -152,9 +153,12 @@ def _sign(finding: Finding) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it is: a group's name must not be a link or a mention."""
-    shown = (c if c.isalnum() or c in " /.,:;()-=" else f"&#{ord(c)};" for c in text)
-    return f"<code>{''.join(shown)}</code>"
+    """Text that Markdown shows as it is: a name must not be a link, a mention or a picture.
+
+    In a code span nothing else is read, up to as many backticks as it began with.
+    """
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}"
 
 
 def _summary(findings: Sequence[Finding]) -> str:
