@@ -11,8 +11,8 @@ from proxy.core.policy.rules import PLURALS, product
 from proxy.core.policy.subjects import Subject, SubjectKind
 from proxy.core.terminal import printable
 
-_LISTED: Final = 8
-"""How many of a kind a sentence lists; the rest is a number."""
+_LISTED: Final = 100
+"""How many of a kind a sentence lists; the rest is a number, behind which little can hide."""
 
 _EVERYTHING: Final = product(PLURALS, tuple(Verb))
 

@@ -160,9 +160,12 @@ def said(old: list[Any], new: list[Any]) -> list[str]:
         ),
         (
             [],
-            [view(BLUE, namespaces=[f"a{number}" for number in range(12)])],
+            [view(BLUE, namespaces=[f"a{number}" for number in range(100, 205)])],
             [
-                f"corp group /blue gains {VIEW} in a0, a1, a10, a11, a2, a3, a4 and 5 more",
+                (
+                    f"corp group /blue gains {VIEW}"
+                    f" in {', '.join(f'a{number}' for number in range(100, 199))} and 6 more"
+                ),
                 f"by {ALLOWED.format('p0')}",
             ],
         ),
