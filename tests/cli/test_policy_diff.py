@@ -120,8 +120,35 @@ def test_programs_are_told_the_same(old: Path, new: Path) -> None:
                 "rule": f"{new}/blue.yaml:7 blue spec.allow[0]",
             }
         ],
+        "notes": [],
     }
     assert yaml.safe_load(run(old, new, "-o", "yaml").stdout) == told
+
+
+TEST = """
+kind: PolicyTest
+apiVersion: hostclaim-proxy.metal3.io/v1alpha1
+metadata: {name: blue}
+spec:
+  tests:
+  - name: nobody's
+    identity: {issuer: corp}
+    request: {verbs: [get], resources: [hostclaims], namespaces: [blue-dev]}
+    expect: {decision: deny}
+"""
+
+
+def test_what_fails_nothing_is_a_note(repository: Path) -> None:
+    git("tag", "untested")
+    write(repository, tests=TEST)
+    git("add", ".")
+    git("commit", "-m", "three")
+    told = run("HEAD", "untested", "--fail-on", "any")
+    note = "test `nobody's` of `blue` is gone"
+    nothing = "nobody may more or less than before"
+    assert (told.exit_code, told.stdout) == (0, f"note: {note}\n\n{nothing}\n")
+    assert json.loads(run("HEAD", "untested", "-o", "json").stdout)["notes"] == [note]
+    assert f"- note: `` {note} ``" in run("HEAD", "untested", "-o", "markdown").stdout
 
 
 @pytest.mark.parametrize(

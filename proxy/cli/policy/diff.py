@@ -5,14 +5,14 @@ import re
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 
 from proxy.cli import yamltext
 from proxy.cli.policy.sources import WRONG_CONFIGURATION
-from proxy.core.difference import Finding, TooMuchError, compare, words
-from proxy.core.policy import PolicySet
+from proxy.core.difference import Finding, TooMuchError, compare, notes, words
+from proxy.core.policy import PolicySet, Read
 from proxy.core.terminal import printable
 from proxy.edge.policyfiles import (
     GitError,
@@ -20,8 +20,8 @@ from proxy.edge.policyfiles import (
     PolicyError,
     Revision,
     is_revision,
-    load,
     load_revision,
+    load_with_tests,
 )
 
 # How only paths begin.
@@ -34,6 +34,13 @@ class FailOn(StrEnum):
     WIDENING = "widening"
     ANY = "any"
     NEVER = "never"
+
+
+class Found(NamedTuple):
+    """What there is to tell of two sets of policies."""
+
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
 
 
 @click.command()
@@ -84,37 +91,39 @@ def diff(*, old: str, new: str, path: str, allow_missing: bool, fail_on: str, ou
 
     Who is told to gain or lose something is everybody whom that subject fits, whatever else
     they are. A denial that is new or gone is told with those who are granted what it denies.
+    Documents that are in shadow now or no longer, and tests that are gone, are notes: they
+    fail nothing by themselves.
 
     Exit codes: 0 for done, 1 if there is a change that --fail-on asks for, 2 if either side
     cannot be used.
     """  # noqa: D301 - click wants the character \b itself
     try:
         before, after = (_load(side, path, missing=allow_missing) for side in (old, new))
-        findings = compare(before, after)
+        found = Found(compare(before.policies, after.policies), notes(before, after))
     except (PolicyError, GitError, TooMuchError) as exc:
         for line in str(exc).split("\n"):
             click.echo(f"hostclaim-proxy: {printable(line)}", err=True)
         raise SystemExit(WRONG_CONFIGURATION) from exc
-    click.echo(_RENDERED[output](findings), nl=False)
-    if _fails(findings, FailOn(fail_on)):
+    click.echo(_RENDERED[output](found), nl=False)
+    if _fails(found.findings, FailOn(fail_on)):
         raise SystemExit(1)
 
 
-def _load(side: str, path: str, *, missing: bool) -> PolicySet:
+def _load(side: str, path: str, *, missing: bool) -> Read:
     name, colon, inside = side.partition(":")
     if side.startswith(_PATHS):
-        return load([Path(side)])
+        return load_with_tests([Path(side)])
     if not colon and Path(side).exists():
         if is_revision(side):
             hint = f"write `{side}:PATH` for the one, `./{side}` for the other"
             raise GitError(f"`{side}` is a revision, and a file or folder, too: {hint}")
-        return load([Path(side)])
+        return load_with_tests([Path(side)])
     revision = Revision(name, inside) if colon else Revision(side, f"./{path}")
     try:
         return load_revision(revision)
     except MissingError as exc:
         if missing:
-            return PolicySet()
+            return Read(PolicySet())
         raise MissingError(f"{exc}, give --allow-missing if that is right") from exc
     except GitError as exc:
         raise GitError(f"`{side}` is no file, no folder, and no revision: {exc}") from exc
@@ -130,19 +139,21 @@ def _fails(findings: Sequence[Finding], fail_on: FailOn) -> bool:
             return False
 
 
-def _text(findings: Sequence[Finding]) -> str:
+def _text(found: Found) -> str:
     lines = []
-    for finding in findings:
+    for finding in found.findings:
         lines += [words.sentence(finding), *(f"  {line}" for line in words.reasons(finding)), ""]
-    return "\n".join([*lines, _summary(findings), ""])
+    lines += [f"note: {note}" for note in found.notes]
+    return "\n".join([*lines, *[""][: len(found.notes)], _summary(found.findings), ""])
 
 
-def _markdown(findings: Sequence[Finding]) -> str:
-    lines = [f"**{_summary(findings)}**", ""]
-    for finding in findings:
+def _markdown(found: Found) -> str:
+    lines = [f"**{_summary(found.findings)}**", ""]
+    for finding in found.findings:
         sign = _sign(finding)
         lines.append(f"- **{sign}**: {_plain(words.sentence(finding))}")
         lines += [f"  - {_plain(line)}" for line in words.reasons(finding)]
+    lines += [f"- note: {_plain(note)}" for note in found.notes]
     return "\n".join([*lines, ""])
 
 
@@ -171,19 +182,20 @@ def _summary(findings: Sequence[Finding]) -> str:
     return f"{said}, neither: {other}" if other else said
 
 
-def _value(findings: Sequence[Finding]) -> dict[str, Any]:
+def _value(found: Found) -> dict[str, Any]:
     return {
-        "widens": any(finding.change.widens for finding in findings),
-        "changes": [words.value(finding) for finding in findings],
+        "widens": any(finding.change.widens for finding in found.findings),
+        "changes": [words.value(finding) for finding in found.findings],
+        "notes": [*found.notes],
     }
 
 
-def _json(findings: Sequence[Finding]) -> str:
-    return json.dumps(_value(findings), indent=2) + "\n"
+def _json(found: Found) -> str:
+    return json.dumps(_value(found), indent=2) + "\n"
 
 
-def _yaml(findings: Sequence[Finding]) -> str:
-    return yamltext.dump(_value(findings))
+def _yaml(found: Found) -> str:
+    return yamltext.dump(_value(found))
 
 
 _RENDERED: Final = {"text": _text, "markdown": _markdown, "json": _json, "yaml": _yaml}

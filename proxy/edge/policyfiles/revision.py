@@ -13,18 +13,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.core.policy import PolicySet, Problem
+from proxy.core.policy import Problem, Read
 from proxy.core.terminal import printable
 from proxy.edge.policyfiles.reading import (
     MAX_BYTES,
     TOP,
     Contents,
     PolicyFile,
-    compiled,
     empty,
     is_policy,
     no_file,
     too_large,
+    understood,
 )
 
 _LINK: Final = "120000"
@@ -74,8 +74,8 @@ class _Entry:
     name: str
 
 
-def load_revision(revision: Revision) -> PolicySet:
-    """Read the policy files that a revision has, a file or a folder of them.
+def load_revision(revision: Revision) -> Read:
+    """Read the policy files that a revision has, a file or a folder of them, and their tests.
 
     Raises:
         GitError: it cannot be read.
@@ -89,7 +89,7 @@ def load_revision(revision: Revision) -> PolicySet:
         (PolicyFile(file, hashlib.sha256(content).hexdigest()), content)
         for (file, _), content in zip(listed, contents, strict=True)
     )
-    return compiled(Contents((), data, tuple(problems)))
+    return understood(Contents((), data, tuple(problems)))
 
 
 def is_revision(name: str) -> bool:
