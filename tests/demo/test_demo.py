@@ -1,6 +1,7 @@
 """`hostclaim-proxy demo`, as somebody who tries it for the first time."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -77,6 +78,27 @@ def test_the_commands_worth_typing_work(tmp_path: Path) -> None:
             assert (done.returncode != 0) is refused, (command, done.stdout, done.stderr)
             assert ("is forbidden" in done.stderr) is refused
     assert process.returncode == 0
+
+
+def test_policies_of_the_demo_can_be_asked_as_the_readme_says(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    [block] = re.findall(r"^```sh\n(export PATH.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    path = f"{COMMAND.parent}:{ENVIRONMENT['PATH']}"
+    with running(tmp_path):
+        done = subprocess.run(
+            ["bash", "-e"],
+            input=block,
+            cwd=tmp_path,
+            env={**ENVIRONMENT, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ok: 3 files, 3 policies, 3 rules" in done.stdout
+    assert "allow: corp:service-account-blue-capm3 in /tenants/blue" in done.stdout
+    assert "0 requests decided anew" in done.stdout
 
 
 def test_the_files_are_those_that_the_help_names(tmp_path: Path) -> None:
