@@ -253,7 +253,7 @@ class Metadata(Model):
     """What the document is called."""
 
     name: values.Name
-    """Unique over all files; audit records and refusals name it."""
+    """Unique among the documents of its kind, over all files."""
     annotations: dict[str, str] = Field(default_factory=dict)
     """Notes for people and tools. The proxy reads none of them."""
 
@@ -268,7 +268,9 @@ class AccessPolicy(Model):
     kind: Annotated[str, values.schema(const=KIND)]
     """What the document is."""
     metadata: Metadata
+    """What it is called."""
     spec: Spec
+    """What it grants and denies."""
 
 
 class Part(NamedTuple):

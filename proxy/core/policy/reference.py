@@ -82,12 +82,13 @@ def _key(field: Mapping[str, Any]) -> str:
 def _values() -> str:
     items = []
     for name, (kind, meaning) in _VALUES.items():
-        holds = ", ".join(_plainly(_schema_of(kind))).replace(", that", " that")
-        items.append(f"### {name}\n\n{_wrapped(f'{meaning} It is {_article(holds)}.')}\n")
+        items.append(f"### {name}\n\n{_wrapped(f'{meaning} It is {_sentence(kind)}.')}\n")
     return "\n".join(["## Values\n", *items])
 
 
-def _article(holds: str) -> str:
+def _sentence(kind: Any) -> str:
+    holds = ", ".join(_plainly(_schema_of(kind)))
+    holds = holds.replace("string, at most", "string of at most").replace(", that", " that")
     return holds if holds.startswith("`") else f"a {holds}".replace("a integer", "an integer")
 
 

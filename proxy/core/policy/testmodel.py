@@ -211,7 +211,7 @@ class Trial(Model):
     host_claims: values.Count = None
     """How many HostClaims the namespace has already. None, where left out."""
     expect: Expected
-    """What is to come of it."""
+    """The decision, and what makes it."""
 
     @classmethod
     def contradictions(cls, given: Collection[str]) -> Iterator[Fault]:

@@ -50,6 +50,11 @@ def test_every_field_of_every_mapping_is_in_it() -> None:
         ),
         ("### AccessPolicy metadata", "`annotations` (mapping of any names to: string): Notes"),
         ("### PolicyTest spec.tests", "`body` (mapping): The HostClaim"),
+        (
+            "### PolicyTest spec.tests",
+            "`expect` ([mapping](#policytest-spectestsexpect), required):",
+        ),
+        ("### text", "It is a string of at most 1024 characters that matches `"),
         ("### count", "It is an integer, 0 or more."),
         ("### account", "It is a string that matches `^[^/]+/[^/]+$`."),
         ("### verb", "It is `get` or `list` or"),
