@@ -91,12 +91,12 @@ class Recorded:
 class Answer:
     """What is decided now; None if that cannot be known, and why either way.
 
-    What is `bounded` is allowed as long as the HostClaim, which no record has, keeps bounds.
+    What is `conditional` is allowed as long as the HostClaim, which no record has, keeps bounds.
     """
 
     verdict: Verdict | None
     reason: str
-    bounded: bool = False
+    conditional: bool = False
 
 
 def read(event: Mapping[str, Any]) -> Recorded | str:

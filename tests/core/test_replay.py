@@ -239,7 +239,7 @@ def test_that_a_write_has_to_keep_bounds_is_told(verb: Verb, resource: Any, boun
     after = policies([allow(BLUE, namespaces=["a"], bounds={"maxHostClaims": 2})])
     name = None if verb == "create" else "c"
     found = recorded(ALICE, ResourceRequest(Verb(verb), resource, "a", name), EDITOR)
-    assert replay(after).decide(found.asked).bounded is bounded
+    assert replay(after).decide(found.asked).conditional is bounded
 
 
 def test_what_was_decided_once_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,7 +137,7 @@ class _Found:
             case Outcome.REFUSED | Outcome.PASSED:
                 self._group(became, recorded, answer)
             case Outcome.SAME:
-                self.within_bounds += answer.bounded
+                self.within_bounds += answer.conditional
 
     def fails(self, fail_on: FailOn) -> bool:
         """Whether there is a difference of the kind that is asked for."""
