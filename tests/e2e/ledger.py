@@ -3,6 +3,7 @@
 import json
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +47,13 @@ class Ledger:
         `closes`, the connection has to end after the one answer.
         """
         upstream = self._world.proxy_requests()
-        self._records.lines()
+        began = datetime.now(UTC)
         async with connected(self._proxy.port, self._proxy.trust) as connection:
             for piece in said:
                 await connection.say(piece.replace(b"TOKEN", token.encode()))
             answer = await connection.answer(to=said[0].partition(b" ")[0].decode("latin-1"))
             assert not closes or await connection.answers() == []
-        record = self._record()
+        record = self._record(began)
         self._keep(token)
         self.check_status(answer, code, body=not said[0].startswith(b"HEAD "))
         assert record["auditID"] == answer.header("Audit-Id")
@@ -88,12 +89,19 @@ class Ledger:
             text = log.read_text()
             assert not [secret for secret in self._secrets if secret in text], log
 
-    def _record(self) -> Any:
-        """The one record that has come since."""
+    def _record(self, began: datetime) -> Any:
+        """The one record of a request that was received since.
+
+        That of one before may come late: records are written once answers are on their way.
+        """
         found: list[Any] = []
 
         def come() -> bool:
-            found.extend(self._records.lines())
+            found.extend(
+                record
+                for record in self._records.lines()
+                if datetime.fromisoformat(record["requestReceivedTimestamp"]) >= began
+            )
             return bool(found)
 
         eventually(come, "the audit record")
