@@ -444,6 +444,21 @@ async def test_a_broken_reload_is_noted_on_one_line(folder: Path) -> None:
     assert "more)" not in files.trouble()
 
 
+async def test_of_very_many_problems_the_first_are_told_and_how_many_others_there_are(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = PolicyFiles([folder])
+    (folder / "blue.yaml").write_text("- *a\n" * 3000)
+    await settle(files)
+    failure = files.in_force().error
+    assert failure is not None
+    assert (len(failure.problems), failure.more) == (100, 2901)
+    assert files.trouble().endswith("(and 3000 more)")
+    *_, last, number = caplog.messages[-1].split("\n")
+    assert len(caplog.messages[-1].split("\n")) == 1 + 100 + 1
+    assert (":99:3: [98]: is the alias `*a`" in last, number) == (True, "and 2901 more")
+
+
 async def test_what_is_in_force_is_told_with_how_often_each_rule_decided(folder: Path) -> None:
     (folder / "blue.yaml").write_text(policy("blue", "blue", spec="  deny: [{namespaces: [red]}]"))
     (folder / "red.yaml").write_text(policy("red", "red", spec="  enforcement: shadow"))

@@ -161,6 +161,8 @@ def _problems(known: InForce) -> Iterator[_Row]:
                 filter(None, (f"{fault.file}:{fault.line}:{fault.column}", fault.field, said))
             )
         ]
+    if known.error is not None and known.error.more:
+        yield [f"and {known.error.more} more"]
 
 
 def _workers(known: InForce) -> Iterator[_Row]:

@@ -55,10 +55,11 @@ class Fault(_Shown, frozen=True):
 
 
 class Failure(_Shown, frozen=True):
-    """Why the files that are there are not in force."""
+    """Why the files that are there are not in force: the first problems, and how many `more`."""
 
     failed_at: datetime
     problems: tuple[Fault, ...]
+    more: int = 0
 
 
 class Worker(_Shown, frozen=True):

@@ -33,7 +33,7 @@ class Status:
 
     `rules` count, `shadow_rules` are only recorded. Times are in seconds since the
     epoch. `error` and `failed_at` are None as long as the files in force are the files
-    that are there.
+    that are there; of many problems, `error` has the first.
     """
 
     files: tuple[PolicyFile, ...]
@@ -115,7 +115,8 @@ class PolicyFiles:
         if (error := self._status.error) is None:
             return ""
         first, *others = error.problems
-        more = f" (and {len(others)} more)" if others else ""
+        number = len(others) + error.more
+        more = f" (and {number} more)" if number else ""
         since = _time(self._status.loaded_at).isoformat(timespec="seconds")
         return f"not loaded, those of {since} stay in force: {first}{more}"
 
@@ -192,11 +193,11 @@ class PolicyFiles:
             _log.info("policies mended: the set that stayed in force is that of the files")
             self._status = replace(self._status, error=None, failed_at=None)
             return
-        try:
-            policies, follow = await asyncio.to_thread(self._compile, contents)
-        except PolicyError as exc:
-            self._fail(exc)
+        compiled = await asyncio.to_thread(self._compile, contents)
+        if isinstance(compiled, PolicyError):
+            self._fail(compiled)
             return
+        policies, follow = compiled
         self._policies = policies
         follow()
         self._cache.clear()
@@ -217,15 +218,19 @@ class PolicyFiles:
         for changed in self._subscribers:
             changed()
 
-    def _compile(self, contents: Contents) -> tuple[PolicySet, Callable[[], None]]:
+    def _compile(self, contents: Contents) -> tuple[PolicySet, Callable[[], None]] | PolicyError:
         pauses = reading.Pauses()
         with reading.uncollected():
-            policies = reading.compiled(contents, pauses)
+            try:
+                policies = reading.compiled(contents, pauses)
+            except PolicyError as exc:
+                # All that it was raised among goes with it.
+                return exc.told()
             return policies, self.hits.following(policies, pauses)
 
     def _fail(self, error: PolicyError) -> None:
         known = self._status.error
-        if known is not None and known.problems == error.problems:
+        if known is not None and (known.problems, known.more) == (error.problems, error.more):
             return
         self._status = replace(
             self._status,
@@ -252,6 +257,7 @@ def _failure(status: Status) -> inforce.Failure | None:
             )
             for problem in status.error.problems
         ),
+        more=status.error.more,
     )
 
 

@@ -17,6 +17,8 @@ from proxy.core.policy import Code, Document, PolicySet, Position, Problem, Read
 from proxy.edge.policyfiles import strictyaml
 
 MAX_BYTES: Final = 1 << 20
+TOLD: Final = 100
+"""How many problems are told one by one, at most."""
 _SUFFIXES: Final = (".yaml", ".yml")
 _FOLDER: Final = "folder"
 _TRIES: Final = 10
@@ -31,11 +33,26 @@ Fingerprint = tuple[tuple[object, ...], ...]
 
 
 class PolicyError(Exception):
-    """Policy files that cannot be used; the text has a line for each problem."""
+    """Policy files that cannot be used; the text has a line for each of the first problems.
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    `more` is how many others there are, of which nothing but that is known.
+    """
+
+    def __init__(self, problems: Iterable[Problem], more: int = 0) -> None:
+        super().__init__()
         self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
+        self.more = more
+
+    def __str__(self) -> str:
+        """Short: a file has room for hundreds of thousands of problems."""
+        told = self.told()
+        more = [f"and {told.more} more"] if told.more else []
+        return "\n".join([*map(str, told.problems), *more])
+
+    def told(self) -> "PolicyError":
+        """The first problems, and the number of the others: what somebody may read of it."""
+        left = max(0, len(self.problems) - TOLD)
+        return PolicyError(self.problems[:TOLD], self.more + left)
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,14 @@ def test_people_are_told_what_is_wrong_and_since_when() -> None:
     ]
 
 
+def test_problems_that_are_not_told_are_counted() -> None:
+    many = InForce(loaded_at=NOW, error=Failure(failed_at=NOW, problems=(FAULT,), more=249_900))
+    assert list(status.text(many, NOW))[-2:] == [
+        "  policies/red.yaml:3:1: spec: is missing, add it",
+        "  and 249900 more",
+    ]
+
+
 def test_people_are_told_which_worker_differs() -> None:
     other = (File(path="policies/blue.yaml", sha256="e" * 64),)
     late = InForce(loaded_at=NOW, files=other, rules=(rule("blue", 0),))

@@ -62,6 +62,7 @@ def test_it_is_written_as_kubernetes_writes() -> None:
                     "hint": "add it",
                 }
             ],
+            "more": 0,
         },
         "files": [{"path": "a.yaml", "sha256": "aa"}],
         "rules": [
