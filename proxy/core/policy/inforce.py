@@ -5,15 +5,17 @@ The shape that operators are shown, by one process or by several as one.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from proxy.core.policy.model import API_VERSION
 from proxy.core.policy.rules import Effect
 
 KIND: Final = "PolicyStatus"
+
+_Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
 
 
 class _Shown(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -57,7 +59,7 @@ class Fault(_Shown, frozen=True):
 class Failure(_Shown, frozen=True):
     """Why the files that are there are not in force: the first problems, and how many `more`."""
 
-    failed_at: datetime
+    failed_at: _Moment
     problems: tuple[Fault, ...]
     more: int = 0
 
@@ -67,7 +69,7 @@ class Worker(_Shown, frozen=True):
 
     number: int
     trouble: str = ""
-    loaded_at: datetime | None = None
+    loaded_at: _Moment | None = None
     reloads: int = 0
     failures: int = 0
     broken: bool = False
@@ -83,7 +85,7 @@ class InForce(_Shown, frozen=True):
     api_version: str = API_VERSION
     kind: str = KIND
     configured: bool = True
-    loaded_at: datetime | None = None
+    loaded_at: _Moment | None = None
     reloads: int = 0
     failures: int = 0
     enforced_rules: int = 0
@@ -99,6 +101,15 @@ _Answers: TypeAlias = Sequence[tuple[int, InForce]]
 _decoder: Final = msgspec.json.Decoder(InForce)
 
 
+class _Named(Struct, frozen=True):
+    """Something that says what it is."""
+
+    kind: str
+
+
+_named: Final = msgspec.json.Decoder(_Named)
+
+
 def encode(known: InForce) -> bytes:
     """As JSON."""
     return msgspec.json.encode(known) + b"\n"
@@ -110,10 +121,12 @@ def decode(written: bytes) -> InForce:
     Raises:
         ValueError: it is something else.
     """
-    read = _decoder.decode(written)
-    if read.kind != KIND:
-        raise ValueError(f"its kind is not `{KIND}`")
-    return read
+    try:
+        if _named.decode(written).kind != KIND:
+            raise ValueError(f"its kind is not `{KIND}`")
+        return _decoder.decode(written)
+    except RecursionError as exc:
+        raise ValueError("it nests too deep") from exc
 
 
 def merged(known: Mapping[int, InForce | str]) -> InForce:

@@ -85,7 +85,20 @@ def test_what_was_written_is_read(shown: InForce) -> None:
     assert decode(encode(shown)) == shown
 
 
-@pytest.mark.parametrize("written", [b"", b"[]", b"{", b'{"kind": "Status"}', b'{"rules": [1]}'])
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b"{}",
+        b'{"kind": "Status"}',
+        b'{"kind": "PolicyStatus", "rules": [1]}',
+        b'{"kind": "PolicyStatus", "loadedAt": "2026-01-01T00:00:00"}',
+        b'{"kind": "PolicyStatus", "more": ' + b"[" * 100_000,
+    ],
+    ids=lambda written: written[:64],
+)
 def test_what_is_something_else_is_not_read(written: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         decode(written)
