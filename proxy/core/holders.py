@@ -41,7 +41,7 @@ _CALLED_BY: Final[Mapping[str, SubjectKind]] = MappingProxyType(
         "azp": SubjectKind.CLIENT,
     }
 )
-SINGLE: Final = frozenset({"preferred_username", "azp"})
+SINGLE: Final = frozenset({"sub", "preferred_username", "azp"})
 """Claims that can hold one value alone, for they are somebody's name."""
 
 

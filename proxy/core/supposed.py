@@ -103,13 +103,16 @@ def _of_service_account(who: Supposed) -> dict[str, Any]:
 def _add_names(told: dict[str, Any], who: Supposed, naming: OidcNaming) -> None:
     if who.service_account:
         raise ValueError(f"issuer `{who.issuer}` is no cluster, and has no service accounts")
+    # What holds a single name is no list in any token.
+    names = {"sub", naming.username_claim, naming.client_claim}
     for name, values in who.claims.items():
-        _put(told, name, [*values])
+        _put(told, name, values[0] if name in names and len(values) == 1 else [*values])
     if who.groups:
         _put(told, naming.groups_claim, [*who.groups])
     if who.client:
         _put(told, naming.client_claim, who.client)
-    _put(told, naming.username_claim, who.username or UNNAMED)
+    if who.username or claims.find(told, naming.username_claim) is None:
+        _put(told, naming.username_claim, who.username or UNNAMED)
     told.setdefault("sub", who.username or UNNAMED)
 
 

@@ -131,6 +131,7 @@ SEVERAL = {**CLAIMED, "namespaces": ["kube-public", "lab-*", "red"]}
         (LAB, ("get", "hostclaims", "lab-1"), ["everyone spaces=lab-1"]),
         (LAB, ("list", "hostclaims", None), ["everyone spaces=lab-a"]),
         (CLAIMED, ("list", "hostclaims", None), ["everyone spaces=a"]),
+        ({**CLAIMED, "namespacesFromClaim": "sub"}, GET, ["everyone sub=blue"]),
         (SEVERAL, ("list", "hostclaims", None), ["everyone spaces=lab-a", "everyone spaces=red"]),
     ],
 )

@@ -122,6 +122,14 @@ def test_a_claim_without_a_reach_may_name_any_namespace() -> None:
     assert shown(Matrix(rules, ANY)) == [("everyone spaces={namespace}", {"*": 3})]
 
 
+def test_a_claim_that_is_a_single_name_names_one_namespace_at_a_time() -> None:
+    own = {**CLAIMED, "namespacesFromClaim": "sub"}
+    rules = policies(policy(subjects=[EVERYONE], allow=[own]))
+    assert shown(Matrix(rules, ANY, ["blue", "red"])) == [
+        ("everyone sub={namespace}", {"*": 3, "blue": 3, "red": 3})
+    ]
+
+
 def test_a_claim_that_names_more_than_a_token_can_is_asked_in_parts() -> None:
     rules = policies(policy(subjects=[EVERYONE], allow=[CLAIMED, VIEWER]))
     [named, alone] = shown(Matrix(rules, ANY, [f"n{number}" for number in range(1500)]))

@@ -50,6 +50,15 @@ def test_the_issuers_naming_says_where_names_stand() -> None:
     assert found.claims["iss"] == (CORP.url,)
 
 
+@pytest.mark.parametrize(
+    ("rules", "claim", "username"),
+    [(None, "sub", UNNAMED), (None, "preferred_username", "f3b1"), (CORP, "email", "f3b1")],
+)
+def test_a_name_may_be_given_by_its_claim(rules: Any, claim: str, username: str) -> None:
+    found = identify(Supposed(issuer="corp", claims={claim: ("f3b1",)}), rules)
+    assert (found.username, found.claims[claim]) == (username, ("f3b1",))
+
+
 @pytest.mark.parametrize("rules", [None, CLUSTER])
 def test_a_service_account_is_one(rules: IssuerRules | None) -> None:
     found = identify(Supposed(issuer="green", service_account="capm3/manager"), rules)
