@@ -66,7 +66,8 @@ def status(management: str | None, config: Path | None, output: str) -> None:
     Rules are counted since the start, over all reloads, as long as they say the same.
 
     Exit codes: 0 if what the files say is in force; 1 if they could not be loaded, so that
-    those of before still are, or if a worker does not answer; 2 if the proxy cannot be asked.
+    those of before still are, or if a worker does not answer or has others in force than the
+    rest; 2 if the proxy cannot be asked.
     """  # noqa: D301 - click wants the character \b itself
     if management is not None and config is not None:
         raise click.UsageError("give --management or --config, not both")
@@ -78,8 +79,7 @@ def status(management: str | None, config: Path | None, output: str) -> None:
         click.echo(f"hostclaim-proxy: {exc}", err=True)
         raise SystemExit(WRONG_CONFIGURATION) from exc
     click.echo(_shown(known, output), nl=False)
-    silent = any(worker.trouble for worker in known.workers)
-    raise SystemExit(1 if known.error is not None or silent else 0)
+    raise SystemExit(0 if known.error is None and known.agree else 1)
 
 
 def address_of(management: Address) -> str:

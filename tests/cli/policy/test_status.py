@@ -60,6 +60,8 @@ SILENT = InForce(
     agree=False,
     workers=(Worker(number=0, loaded_at=NOW), Worker(number=1, trouble="it does not answer")),
 )
+# One has loaded anew, and the other will.
+APART = inforce.merged({0: WELL, 1: InForce(loaded_at=NOW, files=WELL.files[:1])})
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -108,7 +110,7 @@ def told(known: InForce, *arguments: str) -> Result:
 
 
 @pytest.mark.parametrize(
-    ("known", "code"), [(WELL, 0), (NONE, 0), (BROKEN, 1), (SILENT, 1)], ids=str
+    ("known", "code"), [(WELL, 0), (NONE, 0), (BROKEN, 1), (SILENT, 1), (APART, 1)], ids=str
 )
 @pytest.mark.parametrize("output", ["text", "json", "yaml"])
 def test_the_exit_code_says_whether_all_is_well(known: InForce, code: int, output: str) -> None:
