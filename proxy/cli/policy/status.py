@@ -26,6 +26,8 @@ LONGEST: Final = 64 * 1024 * 1024
 """Bytes of an answer, at most."""
 
 _SHORT: Final = 12
+_WIDEST: Final = 100
+"""Signs of a column; one that is longer does not push those of all other rows aside."""
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _UNITS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
@@ -200,7 +202,7 @@ def _section(title: str, rows: Iterable[_Row]) -> Iterator[str]:
 
 
 def _aligned(rows: Sequence[_Row]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [min(_WIDEST, max(map(len, column))) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 

@@ -184,6 +184,13 @@ def test_what_a_proxy_says_is_no_command_to_a_terminal() -> None:
     assert "?]0;evil?" in told(evil).stdout
 
 
+def test_one_long_name_makes_no_other_line_long() -> None:
+    files = (File(path="f" * 5000, sha256="0"), File(path="red.yaml", sha256="1", workers=(1,)))
+    lines = list(status.text(InForce(loaded_at=NOW, files=files), NOW))
+    assert lines[-1].split() == ["1", "red.yaml", "only", "worker", "1"]
+    assert len(lines[-1]) < 150
+
+
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
