@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.core.attributes import Verb
-from proxy.core.policy import Effect
+from proxy.core.policy import Effect, inforce
 from proxy.edge.policyfiles import (
     PolicyError,
     PolicyFile,
@@ -457,6 +457,17 @@ async def test_of_very_many_problems_the_first_are_told_and_how_many_others_ther
     *_, last, number = caplog.messages[-1].split("\n")
     assert len(caplog.messages[-1].split("\n")) == 1 + 100 + 1
     assert (":99:3: [98]: is the alias `*a`" in last, number) == (True, "and 2901 more")
+
+
+@pytest.mark.parametrize("name", [b"\xff.yaml", b"a\n[+]all ok.yaml", b"\x1b[2J.yaml"], ids=repr)
+async def test_whatever_a_file_is_called_it_is_told_on_a_line(folder: Path, name: bytes) -> None:
+    (folder / os.fsdecode(name)).write_text(policy("red", "red"))
+    files = PolicyFiles([folder])
+    assert len(inforce.decode(inforce.encode(files.in_force())).files) == 2
+    (folder / os.fsdecode(name)).write_text("a: [")
+    await settle(files)
+    assert "yaml:1:5: is not YAML" in files.trouble()
+    assert files.trouble().isprintable()
 
 
 async def test_what_is_in_force_is_told_with_how_often_each_rule_decided(folder: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 
 from proxy.core import policy
 from proxy.core.policy import Code, Document, PolicySet, Position, Problem, Read
+from proxy.core.terminal import printable
 from proxy.edge.policyfiles import strictyaml
 
 MAX_BYTES: Final = 1 << 20
@@ -234,7 +235,7 @@ def _listed(paths: tuple[Path, ...]) -> Iterator[Path | Problem]:
             yield _unreadable(path, exc)
             continue
         if not (wanted := [*filter(is_policy, names)]):
-            yield empty(str(path))
+            yield empty(_named(path))
         yield from (path / name for name in wanted)
 
 
@@ -285,12 +286,15 @@ def _read_once(paths: tuple[Path, ...], before: Fingerprint) -> Contents:
     data: list[tuple[PolicyFile, bytes]] = []
     problems: list[Problem] = []
     for path in _listed(paths):
-        match path if isinstance(path, Problem) else _read_file(path):
+        if isinstance(path, Problem):
+            problems.append(path)
+            continue
+        match _read_file(path):
             case Problem() as problem:
                 problems.append(problem)
             case bytes() as content:
                 digest = hashlib.sha256(content).hexdigest()
-                data.append((PolicyFile(str(path), digest), content))
+                data.append((PolicyFile(_named(path), digest), content))
     return Contents(before, tuple(data), tuple(problems))
 
 
@@ -298,14 +302,19 @@ def _read_file(path: Path) -> bytes | Problem:
     try:
         # Looked at first: opening a pipe would wait for somebody to write to it.
         if not stat.S_ISREG(path.stat().st_mode):
-            return no_file(str(path))
+            return no_file(_named(path))
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as exc:
         return _unreadable(path, exc)
     if len(content) > MAX_BYTES:
-        return too_large(str(path))
+        return too_large(_named(path))
     return content
+
+
+def _named(path: Path) -> str:
+    """A path as logs, records and answers have it; a name may hold whatever is no slash."""
+    return printable(str(path))
 
 
 def _unreadable(path: Path, exc: OSError) -> Problem:
@@ -314,4 +323,4 @@ def _unreadable(path: Path, exc: OSError) -> Problem:
 
 
 def _problem(path: Path, code: Code, message: str, hint: str = "") -> Problem:
-    return Problem(str(path), TOP, "", message, hint, code)
+    return Problem(_named(path), TOP, "", message, hint, code)
