@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, assert_never
 
-from proxy.core import attributes, supposed
+from proxy.core import attributes, supposed, untold
 from proxy.core.attributes import (
     HOSTCLAIMS,
     PatchType,
@@ -23,12 +23,11 @@ from proxy.core.bounds import UNBOUNDED
 from proxy.core.entitlement import Allow, Decision, Deny, authorize
 from proxy.core.errors import Refused, Unauthenticated
 from proxy.core.identity import Identity, IssuerRules, OidcNaming, ServiceAccountNaming
-from proxy.core.personas import witness
 from proxy.core.policy import Combination, Combine, PolicySet
-from proxy.core.policy.subjects import Entry
 from proxy.core.review import ISSUER, SERVICE_ACCOUNT
 from proxy.core.shadow import Verdict
 from proxy.core.supposed import Supposed
+from proxy.core.untold import Claims, Untold
 from proxy.core.wire import Fields, RawRequest
 
 _CLIENT: Final = "hostclaim-proxy.metal3.io/client"
@@ -47,6 +46,8 @@ _UNKNOWN: Final = OidcNaming(
     username_claim="username ", groups_claim="groups ", client_claim="client "
 )
 _REMEMBERED: Final = 10_000
+# Characters; somebody may be in a thousand groups, and whoever asks chooses for what.
+_BRIEF: Final = 8192
 # Of a text in a record; as long as the longest that is recorded.
 _LONGEST: Final = 2048
 
@@ -156,14 +157,19 @@ class Replay:
     issuers: Mapping[str, IssuerRules]
     asked: frozenset[str]
     _known: dict[Request, Answer] = field(default_factory=dict)
-    _of_claims: dict[str, list[Entry]] = field(default_factory=dict)
+    _untold: Untold = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._untold = Untold(self.policies, self.combination.claims)
 
     def decide(self, request: Request) -> Answer:
         """Decide a request, as it would be decided by these policies."""
         if (known := self._known.get(request)) is None:
+            known = self._decide(request)
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            known = self._known[request] = self._decide(request)
+            if sum(map(len, (request.username, *request.groups))) <= _BRIEF:
+                self._known[request] = known
         return known
 
     def _decide(self, asked: Request) -> Answer:
@@ -197,51 +203,32 @@ class Replay:
         decision = self._authorize(without, asked.request)
         if isinstance(decision, Deny) and decision.rule is not None:
             return _told(decision)
-        permitted = asked.issuer in self.asked
-        if isinstance(decision, Allow):
-            if permitted and self.combination.how is Combine.ALL:
-                return Answer(None, "what the IAM permits is not recorded")
-            return _told(decision)
-        if permitted:
+        if asked.issuer in self.asked and self._may_permit(decision, asked.request):
             return Answer(None, "what the IAM permits is not recorded")
-        if claims := self._claims(asked):
-            listing = _identity(asked, issuer, claims)
-            if listing is None or isinstance(self._authorize(listing, asked.request), Allow):
+        made_up = self._untold.granting if isinstance(decision, Deny) else self._untold.crowding
+        for claims in made_up(without, asked.request):
+            listing = _identity(asked, issuer, self._unnamed(asked, claims))
+            if listing is None or type(self._authorize(listing, asked.request)) is not type(
+                decision
+            ):
                 return Answer(None, "claims of the token are not recorded")
         return _told(decision)
+
+    def _may_permit(self, decision: Decision, request: ResourceRequest) -> bool:
+        """Whether what the IAM permits could have led to another decision."""
+        if isinstance(decision, Deny) or self.combination.how is Combine.ALL:
+            return True
+        # A pattern that it permits takes away what goes by names alone.
+        return untold.spans(request)
 
     def _authorize(self, who: Identity, request: ResourceRequest) -> Decision:
         parts = (self.policies.rules_for(who),)
         return authorize(who, request, self.combination.rules(who, parts))
 
-    def _claims(self, asked: Request) -> dict[str, tuple[str, ...]]:
-        """The claims of a token that would be granted all that claims can grant."""
-        if asked.service_account:
-            return {}
-        here = () if asked.request.namespace is None else (asked.request.namespace,)
-        found: dict[str, dict[str, None]] = {}
-        for entry in self._claimed(asked.issuer):
-            found.setdefault(entry.claim, {}).update(dict.fromkeys((*here, *_somewhere(entry))))
-        for claim, value in self.combination.claims.granting(asked.issuer, here):
-            found.setdefault(claim, {})[value] = None
-        # What the record tells of is known, by whichever name it is a claim.
-        told = _naming(self.issuers.get(asked.issuer))
-        return {claim: tuple(values) for claim, values in found.items() if claim not in told}
-
-    def _claimed(self, issuer: str) -> list[Entry]:
-        """The rules that claims of an issuer's tokens count for."""
-        if issuer not in self._of_claims:
-            self._of_claims[issuer] = [
-                entry
-                for entry in self.policies
-                if entry.claim and any(subject.issuer == issuer for subject in entry.subjects)
-            ]
-        return self._of_claims[issuer]
-
-
-def _somewhere(entry: Entry) -> Iterator[str]:
-    """Namespaces that a rule covers: what spans them goes by whether there are any."""
-    yield from filter(None, (witness(name, ()) for name in entry.rule.namespaces or ("*",)))
+    def _unnamed(self, asked: Request, claims: Claims) -> Claims:
+        """Claims without those that the record tells, by whichever name it is a claim."""
+        named = _naming(self.issuers.get(asked.issuer))
+        return {claim: values for claim, values in claims.items() if claim not in named}
 
 
 def _identity(

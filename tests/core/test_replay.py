@@ -1,6 +1,7 @@
 """Recorded requests are decided anew as they would be, or it is said that nobody can know."""
 
 from itertools import product
+from string import ascii_lowercase, digits
 from typing import Any
 
 import pytest
@@ -144,6 +145,61 @@ def test_what_spans_namespaces_may_go_by_claims() -> None:
     assert replay(NOTHING).decide(found.asked).verdict is Verdict.FORBID
 
 
+def claiming(**more: Any) -> dict[str, Any]:
+    return allow(ALL, namespacesFromClaim="lab", role="viewer", **more)
+
+
+@pytest.mark.parametrize(
+    ("now", "listed"),
+    [
+        # So many claims and patterns that no single token lists them all.
+        (
+            [
+                allow(
+                    {"issuer": "corp", "group": f"/{n}"},
+                    namespacesFromClaim="lab",
+                    namespaces=[f"b{n}-*"],
+                )
+                for n in range(1001)
+            ]
+            + [allow(BLUE, namespacesFromClaim="lab", namespaces=["b7-*"])],
+            ("b7-a",),
+        ),
+        ([claiming(namespaces=[f"b{n}-*" for n in range(150)])], ("b7-a",)),
+        # A pattern none of whose names is left.
+        (
+            [
+                allow(BLUE, namespaces=["c" * 61 + f"-{c}" for c in ascii_lowercase + digits]),
+                claiming(namespaces=["c" * 61 + "-*", "d-*"]),
+                deny(BLUE, namespaces=["c" * 61 + "-*"]),
+            ],
+            ("d-a",),
+        ),
+        # The first name that comes to mind is denied.
+        ([claiming(), deny(ALL, namespaces=["a"])], ("b",)),
+        # A claim that lists too many takes a list away.
+        (
+            [claiming(), allow(ALL, namespaces=["a"])],
+            tuple(f"b{n}" for n in range(150)),
+        ),
+        (
+            [claiming(namespaces=[f"b{n}" for n in range(150)]), allow(ALL, namespaces=["a"])],
+            tuple(f"b{n}" for n in range(150)),
+        ),
+    ],
+)
+def test_what_a_claim_lists_is_not_guessed(now: list[Any], listed: tuple[str, ...]) -> None:
+    after, who = policies(now), make_identity(groups=("/blue",), claims={"lab": listed})
+    found = recorded(who, LIST, after)
+    assert replay(after).decide(found.asked).reason == CLAIMS_UNKNOWN
+
+
+def test_a_list_that_no_claim_could_take_away_is_known() -> None:
+    after = policies([claiming(namespaces=["b", "c"]), allow(ALL, namespaces=["a"])])
+    found = recorded(ALICE, LIST, NOTHING)
+    assert replay(after).decide(found.asked).verdict is Verdict.ALLOW
+
+
 def issuer(naming: Any) -> dict[str, IssuerRules]:
     return {
         "corp": IssuerRules(name="corp", url="https://a.example", audiences=("p",), naming=naming)
@@ -183,6 +239,11 @@ def test_what_the_iam_permits_is_not_known(
 ) -> None:
     asking = replay(policies, Combination(how), asked=frozenset({"corp"}))
     assert asking.decide(recorded(ALICE, GET, NOTHING).asked).verdict is verdict
+
+
+def test_what_the_iam_permits_by_a_pattern_could_take_a_list_away() -> None:
+    asking = replay(EDITOR, asked=frozenset({"corp"}))
+    assert asking.decide(recorded(ALICE, LIST, NOTHING).asked).verdict is None
 
 
 def test_a_patch_of_no_known_type_is_known_where_the_type_does_not_matter() -> None:
@@ -248,6 +309,14 @@ def test_what_was_decided_once_is_remembered(monkeypatch: pytest.MonkeyPatch) ->
     for name in ("a", "b", "c", "a"):
         asked = recorded(ALICE, ResourceRequest(Verb.GET, HOSTCLAIMS, name, "c"), NOTHING).asked
         assert deciding.decide(asked) is deciding.decide(asked)
+
+
+def test_who_has_much_to_them_is_not_remembered() -> None:
+    deciding = replay(EDITOR)
+    who = make_identity(groups=("/blue", *(f"/{n}" * 100 for n in range(100))))
+    asked = recorded(who, GET, NOTHING).asked
+    assert deciding.decide(asked) == deciding.decide(asked)
+    assert deciding.decide(asked) is not deciding.decide(asked)
 
 
 def without(*path: str, to: Any = None) -> dict[str, Any]:

@@ -79,14 +79,11 @@ class ClaimGrants:
         """Whether claims of an issuer's tokens mean anything."""
         return issuer in self._grants
 
-    def granting(self, issuer: str, namespaces: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Each claim, and values of it that grant something in these namespaces if any do.
-
-        One more is of a namespace in which they do grant something.
-        """
-        for grant, _, within in self._grants.get(issuer, ()):
-            somewhere = min(within).replace("*", "a")
-            for namespace in dict.fromkeys((*namespaces, somewhere)):
+    def values(self, issuer: str, namespaces: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Each claim of an issuer's tokens, and the values of it that name these namespaces."""
+        names = tuple(namespaces)
+        for grant, _, _ in self._grants.get(issuer, ()):
+            for namespace in names:
                 for role in Role:
                     value = grant.pattern.replace(_NAMESPACE, namespace)
                     yield grant.claim, value.replace(_ROLE, role)

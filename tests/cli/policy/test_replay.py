@@ -149,10 +149,10 @@ def test_what_cannot_be_known_is_counted_with_its_reason(log: Path, tmp_path: Pa
     more = "  - {namespacesFromClaim: lab, role: viewer}\n"
     file = policy(tmp_path / "new.yaml", "blue-dev", more=more)
     found = told(log, "--policies", file)
-    assert (found["refused"], found["passed"], found["unknown"]) == (0, 0, 2)
-    assert found["why"]["unknown"] == {"claims of the token are not recorded": 2}
+    assert (found["refused"], found["passed"], found["unknown"]) == (0, 0, 3)
+    assert found["why"]["unknown"] == {"claims of the token are not recorded": 3}
     assert (
-        "unknown: 2, claims of the token are not recorded\n" in run(log, "--policies", file).stdout
+        "unknown: 3, claims of the token are not recorded\n" in run(log, "--policies", file).stdout
     )
 
 

@@ -161,11 +161,13 @@ def told(
 ) -> Iterator[Change]:
     """The changes that findings say concern somebody."""
     for finding in findings:
+        if finding.hosts:
+            continue
         if finding.met:
             assert not finding.more
             if not names(who).isdisjoint(finding.subjects):
                 yield from told(finding.met, who, asked, namespace)
-        elif concerns(finding, who, asked, namespace) and not finding.hosts:
+        elif concerns(finding, who, asked, namespace):
             yield finding.change
 
 
