@@ -18,8 +18,7 @@ from proxy.core.entitlement import Allow, Deny, authorize
 from proxy.core.errors import Forbidden, Refused, Unauthenticated
 from proxy.core.identity import Identity, IssuerRules
 from proxy.core.narrowing import STAMP, STAMPED, Call, UpstreamRequest
-from proxy.core.policy import AnyOrigin, Effect, Origin, Placed, Rule, RuleSet, Trial
-from proxy.core.policy.origins import JointOrigin
+from proxy.core.policy import Effect, Origin, Placed, Rule, RuleSet, Trial, places
 from proxy.core.policy.testmodel import PATCH_TYPES
 from proxy.core.supposed import Supposed, identify
 from proxy.core.wire import Fields, RawRequest, Reply
@@ -105,17 +104,7 @@ def rehearse(
 
 def origins(rules: Iterable[Rule]) -> Iterator[Origin]:
     """The places in policy files that rules are from."""
-    for rule in rules:
-        yield from _written(rule.origin)
-
-
-def _written(origin: AnyOrigin) -> Iterator[Origin]:
-    match origin:
-        case Origin():
-            yield origin
-        case JointOrigin():
-            yield from _written(origin.first)
-            yield from _written(origin.second)
+    return (place for rule in rules for place in places(rule.origin))
 
 
 def _is_as_expected(trial: Trial, verdict: Verdict) -> bool:

@@ -12,7 +12,7 @@ from typing import Final, assert_never
 from proxy.core.attributes import ResourceRequest
 from proxy.core.entitlement import Allow, Decision, Deny, authorize, required_verbs
 from proxy.core.hostclaims import OutOfBounds
-from proxy.core.policy import Effect, Permission, Rule, RuleSet, documents
+from proxy.core.policy import Effect, Permission, Rule, RuleSet, places
 
 # How many namespaces and rules a reason lists; the rest is a number.
 _NAMED: Final = 10
@@ -127,7 +127,7 @@ def _permissions(request: ResourceRequest) -> tuple[Permission, ...]:
 
 
 def _difference(verdict: Verdict, reason: str, by: Iterable[Rule]) -> Difference:
-    named = (name for rule in by for name in documents(rule.origin))
+    named = (place.document for rule in by for place in places(rule.origin))
     return Difference(verdict, reason, tuple(dict.fromkeys(named)))
 
 

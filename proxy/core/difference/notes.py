@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from proxy.core.policy import Placed, PolicySet, Read, documents
+from proxy.core.policy import Placed, PolicySet, Read, places
 from proxy.core.policy.subjects import Entry
 from proxy.core.terminal import printable
 
@@ -30,7 +30,7 @@ def _shadows(old: PolicySet, new: PolicySet) -> Iterator[str]:
 
 
 def _names(entries: Iterable[Entry]) -> dict[str, None]:
-    return dict.fromkeys(name for entry in entries for name in documents(entry.rule.origin))
+    return dict.fromkeys(place.document for entry in entries for place in places(entry.rule.origin))
 
 
 def _tests(old: Iterable[Placed], new: Iterable[Placed]) -> Iterator[str]:

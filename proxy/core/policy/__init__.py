@@ -21,7 +21,7 @@ from proxy.core.policy.formats import schema
 from proxy.core.policy.hits import Hits
 from proxy.core.policy.located import Document, Path, Position, Problem, dotted, shown
 from proxy.core.policy.model import API_VERSION
-from proxy.core.policy.origins import AnyOrigin, Origin, documents
+from proxy.core.policy.origins import AnyOrigin, Origin, places
 from proxy.core.policy.reading import Read, parse, read
 from proxy.core.policy.rules import ROLES, Effect, Permission, Role, Rule, RuleSet
 from proxy.core.policy.subjects import Entry, PolicySet
@@ -55,9 +55,9 @@ __all__ = [
     "Severity",
     "Trial",
     "combined",
-    "documents",
     "dotted",
     "parse",
+    "places",
     "read",
     "schema",
     "shown",

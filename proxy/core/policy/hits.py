@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from proxy.core.policy.origins import AnyOrigin, JointOrigin, Origin
+from proxy.core.policy.origins import AnyOrigin, Origin, places
 from proxy.core.policy.rules import Rule
 from proxy.core.policy.subjects import Entry, PolicySet
 
@@ -28,7 +28,10 @@ class Hits:
     def count(self, rules: Iterable[Rule]) -> None:
         """Count one more decision for each of the rules that made it."""
         for rule in rules:
-            self._count(rule.origin)
+            for place in places(rule.origin):
+                # A decision may be older than what is in force.
+                if (number := self._numbers.get(place)) is not None:
+                    self._counts[number] += 1
 
     def counts(self) -> Sequence[int]:
         """How often each rule decided, in the order of the rules."""
@@ -49,16 +52,6 @@ class Hits:
             self._counts = [0 if number is None else self._counts[number] for number in before]
 
         return follow
-
-    def _count(self, origin: AnyOrigin) -> None:
-        match origin:
-            case Origin():
-                # A decision may be older than what is in force.
-                if (number := self._numbers.get(origin)) is not None:
-                    self._counts[number] += 1
-            case JointOrigin(first=first, second=second):
-                self._count(first)
-                self._count(second)
 
 
 def _numbers(policies: PolicySet) -> dict[AnyOrigin, int]:

@@ -60,14 +60,14 @@ class JointOrigin:
 AnyOrigin: TypeAlias = Origin | ClaimOrigin | PermissionOrigin | JointOrigin
 
 
-def documents(origin: AnyOrigin) -> Iterator[str]:
-    """The documents of policy files that it is from; none, if it is from the IAM alone."""
+def places(origin: AnyOrigin) -> Iterator[Origin]:
+    """The places in policy files that it is from; none, if it is from the IAM alone."""
     match origin:
-        case Origin(document=document):
-            yield document
+        case Origin():
+            yield origin
         case JointOrigin(first=first, second=second):
-            yield from documents(first)
-            yield from documents(second)
+            yield from places(first)
+            yield from places(second)
         case ClaimOrigin() | PermissionOrigin():
             return
         case _:

@@ -8,6 +8,7 @@ from proxy.core.policy.origins import (
     JointOrigin,
     Origin,
     PermissionOrigin,
+    places,
 )
 
 FILE = Origin("blue.yaml", "blue", "spec.allow[0]", 8)
@@ -27,3 +28,11 @@ PERMISSION = PermissionOrigin("corp", "blue-dev", "hostclaims:write")
 )
 def test_an_origin_reads_as_a_place_to_go_to(origin: AnyOrigin, text: str) -> None:
     assert str(origin) == text
+
+
+@pytest.mark.parametrize(
+    ("origin", "found"),
+    [(FILE, [FILE]), (JointOrigin(JointOrigin(CLAIM, FILE), PERMISSION), [FILE]), (CLAIM, [])],
+)
+def test_places_are_those_in_files(origin: AnyOrigin, found: list[Origin]) -> None:
+    assert [*places(origin)] == found

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.core.attributes import Verb
-from proxy.core.policy import Combine, Effect, PolicySet, RuleSet, combined, documents
-from proxy.core.policy.origins import ClaimOrigin, JointOrigin, Origin
+from proxy.core.policy import Combine, Effect, PolicySet, RuleSet, combined, places
 from tests.core.asking import rule
 from tests.core.policy.documents import policies, policy
 from tests.identities import make_identity
@@ -75,7 +74,7 @@ def test_a_shadow_has_the_namespaces_that_a_token_claims() -> None:
 def test_what_a_shadow_adds_is_told_from_what_counts() -> None:
     found = policies(policy(allow=[VIEWER]), shadow(allow=[EDITOR]))
     (only,) = found.rules_for(ALICE).only_in_shadow
-    assert [*documents(only.origin)] == ["shadow"]
+    assert [place.document for place in places(only.origin)] == ["shadow"]
     assert shadowed(found).only_in_shadow == frozenset()
 
 
@@ -126,9 +125,3 @@ def test_what_counts_is_what_would_without_shadows(
 ) -> None:
     bare = combined(how, [RuleSet(one), RuleSet(other)])
     assert [*combined(how, [one, other])] == [*bare]
-
-
-def test_documents_are_those_of_files() -> None:
-    file, claim = Origin("a.yaml", "a", "spec.allow[0]", 1), ClaimOrigin("corp", "groups", "x")
-    assert [*documents(JointOrigin(file, claim))] == ["a"]
-    assert [*documents(claim)] == []
