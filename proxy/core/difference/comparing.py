@@ -16,6 +16,7 @@ INVARIANT: what is compared is what `PolicySet.rules_for` yields, the rules as e
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import islice
 from typing import Final, TypeAlias
 
@@ -71,7 +72,6 @@ class _Issuer:
         self._known: dict[Subject, Rules | None] = {}
         self._common: dict[str, Names] = {}
         self._granted: dict[Change, Granted] = {}
-        self._reading: list[Whom] | None = None
 
     def findings(self) -> Iterator[Finding]:
         """All that is other for any of them."""
@@ -101,7 +101,13 @@ class _Issuer:
 
     def _changed(self, subject: Subject) -> list[Entry]:
         """What is other in the rules for whoever is a subject, but for those for everyone."""
-        return [entry for name in _called(subject) for entry in self._sides.changed(name)]
+        return [*self._gone(subject), *self._come(subject)]
+
+    def _gone(self, subject: Subject) -> list[Entry]:
+        return [entry for name in _called(subject) for entry in self._sides.gone(name)]
+
+    def _come(self, subject: Subject) -> list[Entry]:
+        return [entry for name in _called(subject) for entry in self._sides.come(name)]
 
     # Somebody, everywhere.
 
@@ -217,14 +223,18 @@ class _Issuer:
 
         Only of those who are granted it on both sides: that it is granted anew is told as that.
         """
-        found: dict[Change, list[Finding]] = {Change.FREED: [], Change.BARRED: []}
-        for other, claim in self._readers():
+        found: dict[Change, list[Finding]] = {change: [] for change in self._ways(subject)}
+        more = False
+        for other, claim in self._readers:
             if other == subject:
                 continue
+            if found and all(len(met) >= _MET for met in found.values()):
+                more = True
+                break
             both = (subject,) if other == self._everyone else (other, subject)
             for one in self._hardware(Persona(both, claim)).findings():
                 change = Change.FREED if one.change is Change.GAINS else Change.BARRED
-                found[change].append(replace(one, subjects=(other,)))
+                found.setdefault(change, []).append(replace(one, subjects=(other,)))
         for change, met in found.items():
             if met:
                 yield Finding(
@@ -234,19 +244,34 @@ class _Issuer:
                     places=tuple(sorted({place for one in met for place in one.places})),
                     hosts=True,
                     met=tuple(met[:_MET]),
-                    more=len(met) > _MET,
+                    more=more or len(met) > _MET,
                 )
 
+    def _ways(self, subject: Subject) -> Iterator[Change]:
+        """What can come of it. A denial of a pattern may also let through what is left."""
+        if self._patterns or any(map(spans.stands_between, self._gone(subject))):
+            yield Change.FREED
+        if self._patterns or any(map(spans.stands_between, self._come(subject))):
+            yield Change.BARRED
+
+    @cached_property
+    def _patterns(self) -> bool:
+        """Whether anybody is granted HardwareData by a pattern."""
+        return any(
+            entry.rule.effect is Effect.ALLOW and spans.stands_between(entry)
+            for subject in self._subjects
+            for entry in self._sides.entries(subject)
+        )
+
+    @cached_property
     def _readers(self) -> list[Whom]:
         """Who is granted HardwareData anywhere, before and after."""
-        if self._reading is None:
-            before, after = (
-                Granted(side, self._subjects).where(spans.HARDWARE, (spans.EVERYWHERE,))
-                for side in (self._sides.old, self._sides.new)
-            )
-            still = {*after}
-            self._reading = [whom for whom in before if whom in still]
-        return self._reading
+        before, after = (
+            Granted(side, self._subjects).where(spans.HARDWARE, (spans.EVERYWHERE,))
+            for side in (self._sides.old, self._sides.new)
+        )
+        still = {*after}
+        return [whom for whom in before if whom in still]
 
     # Denials that have changed, for those who are also somebody else.
 

@@ -99,10 +99,15 @@ class Sides:
         for side in (self.old, self.new):
             yield from side.entries.get(subject, ())
 
-    def changed(self, subject: Subject) -> list[Entry]:
-        """The rules for a subject that one side alone has."""
+    def gone(self, subject: Subject) -> list[Entry]:
+        """The rules for a subject that were, and are no more."""
         old, new = self.old.said(subject), self.new.said(subject)
-        return [old.get(said) or new[said] for said in old.keys() ^ new.keys()]
+        return [entry for said, entry in old.items() if said not in new]
+
+    def come(self, subject: Subject) -> list[Entry]:
+        """The rules for a subject that are, and were not before."""
+        old, new = self.old.said(subject), self.new.said(subject)
+        return [entry for said, entry in new.items() if said not in old]
 
     def rules(
         self, subjects: Collection[Subject], claim: str, names: Sequence[str]

@@ -124,3 +124,12 @@ def test_a_list_of_all_namespaces_shows_nothing_else_and_neither_widens_nor_narr
     assert found.change in AT_ONCE
     assert not found.change.widens
     assert not found.change.narrows
+
+
+def test_a_hundred_namespaces_are_too_many_for_two_together() -> None:
+    many = hardware(RED, namespaces=[f"b{number}" for number in range(100)])
+    old = [OF_HOSTS, deny(RED, namespaces=["c"]), hardware(RED, namespaces=["b"])]
+    assert compare(old, [OF_HOSTS, many]) == [
+        ("gains", ("group /red",), ["c"]),
+        ("barred", ("group /red",), ["* but c refused"], BLUE_LOSES),
+    ]
