@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from threading import Timer
-from typing import IO, Any
+from typing import Any
 
 from tests.e2e.world import PATIENCE, World
 from tests.real import gate
@@ -73,12 +73,11 @@ class Kubectl:
             text=True,
             env={**os.environ, "HOME": str(home)},
         ) as process:
-            assert process.stdout is not None
             # A line that never comes is an end of the output in due time.
             deadline = Timer(PATIENCE, process.kill)
             deadline.start()
             try:
-                yield Lines(process.stdout)
+                yield Lines(process)
             finally:
                 deadline.cancel()
                 process.kill()
@@ -87,8 +86,10 @@ class Kubectl:
 class Lines:
     """The lines that a command prints, as they come."""
 
-    def __init__(self, source: IO[str]) -> None:
-        self._source = source
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stdout is not None
+        self._process = process
+        self._source = process.stdout
 
     def until(self, *words: str) -> list[str]:
         """The lines up to the first that has all the words."""
@@ -102,6 +103,10 @@ class Lines:
     def rest(self) -> list[str]:
         """The lines that are still to come, until the command ends."""
         return list(self._source)
+
+    def end(self) -> int:
+        """Wait until the command ends by itself; its exit code."""
+        return self._process.wait(PATIENCE)
 
 
 def fresh(stem: str) -> str:

@@ -1,6 +1,7 @@
 """Policies that change under load: nobody who is still entitled notices."""
 
 import asyncio
+import hashlib
 import itertools
 import json
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from proxy.demo import files
-from tests.e2e.kubectl import claim
+from tests.e2e.kubectl import Kubectl, claim, fresh
 from tests.e2e.load import load
 from tests.e2e.serving import AnotherProxy, Settings, another, command
 from tests.e2e.test_lifecycle import BROKEN
@@ -33,6 +34,20 @@ metadata: {name: extra}
 spec:
   subjects: [{issuer: corp, group: /tenants/extra}]
   allow: [{namespaces: [extra-NUMBER], role: viewer}]
+"""
+TESTS = """apiVersion: hostclaim-proxy.metal3.io/v1alpha1
+kind: PolicyTest
+metadata: {name: blue}
+spec:
+  tests:
+  - name: its client lists claims
+    identity: {issuer: corp, username: service-account-blue-capm3, groups: [/tenants/blue]}
+    request: {verbs: [list], resources: [hostclaims], namespaces: [blue-dev]}
+    expect: {decision: allow, rule: {policy: blue}}
+  - name: and none of others
+    identity: {issuer: corp, username: service-account-blue-capm3, groups: [/tenants/blue]}
+    request: {verbs: [list], resources: [hostclaims], namespaces: [red]}
+    expect: {decision: deny}
 """
 
 
@@ -177,9 +192,46 @@ async def test_of_whom_it_was_taken_notices_and_nobody_else(scene: Scene) -> Non
         scene.proxy.ask("DELETE", f"{CLAIMS}/unharmed", token=scene.blue)
 
 
-def asked(scene: Scene) -> "subprocess.CompletedProcess[str]":
+def test_a_kubectl_that_watches_goes_on_until_its_grant_is_gone(world: World, scene: Scene) -> None:
+    red = Kubectl(world, "red", "red")
+    policy = scene.proxy.policies / "red.yaml"
+    good = policy.read_text()
+    first, second = fresh("watched"), fresh("watched")
+    with (
+        made_by_red(scene, first),
+        red.following(f"get hostclaims --watch --server={scene.proxy.url}") as lines,
+    ):
+        lines.until(first)
+        scene.become("the reload", EXTRA.replace("NUMBER", "0"))
+        scene.become("the failure", BROKEN)
+        scene.become("the policies of before", None)
+        with made_by_red(scene, second):
+            lines.until(second)
+        policy.unlink()
+        try:
+            assert lines.end() == 0
+            assert "Forbidden" in red.fails(f"get hostclaims --server={scene.proxy.url}")
+        finally:
+            files.write(policy, good)
+        eventually(
+            lambda: all(
+                scene.proxy.ask("GET", RED_CLAIMS, token=scene.red).code == 200 for _ in range(10)
+            ),
+            "red to be served again",
+        )
+
+
+@contextmanager
+def made_by_red(scene: Scene, name: str) -> Iterator[None]:
+    made = scene.proxy.ask("POST", RED_CLAIMS, token=scene.red, body=claim(name))
+    assert made.code == 201
+    yield
+    scene.proxy.ask("DELETE", f"{RED_CLAIMS}/{name}", token=scene.red)
+
+
+def asked(scene: Scene, name: str = "status", *more: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [command(), "policy", "status", "--config", str(scene.proxy.config)],
+        [command(), "policy", name, "--config", str(scene.proxy.config), *more],
         capture_output=True,
         text=True,
         timeout=60,
@@ -198,6 +250,22 @@ def test_what_is_in_force_is_told_with_what_each_rule_did(scene: Scene) -> None:
     told = asked(scene)
     assert (told.returncode, told.stderr) == (0, "")
     assert "rules never used since the start:" in told.stdout
+
+
+def test_what_its_tests_say_it_answers(scene: Scene) -> None:
+    scene.become("the tests", TESTS)
+    try:
+        told = asked(scene, "test")
+        assert (told.returncode, told.stderr) == (0, ""), told.stdout
+        assert scene.proxy.ask("GET", CLAIMS, token=scene.blue).code == 200
+        assert scene.proxy.ask("GET", RED_CLAIMS, token=scene.blue).code == 403
+        known = json.loads(asked(scene, "status", "-o", "json").stdout)
+        assert known["files"] == [
+            {"path": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+            for file in sorted(scene.proxy.policies.iterdir())
+        ]
+    finally:
+        scene.become("the policies of before", None)
 
 
 def test_a_broken_reload_is_told_and_does_not_make_it_unready(scene: Scene) -> None:

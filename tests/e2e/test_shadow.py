@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.demo import files
+from tests.e2e.kubectl import Kubectl, fresh
 from tests.e2e.serving import AnotherProxy, Settings, another, command
 from tests.e2e.test_watch import claim, named, watching
 from tests.e2e.world import Response, World, eventually
@@ -130,14 +132,43 @@ def test_the_workers_count_together_and_the_command_lists_the_same(
 ) -> None:
     in_force(proxy, world.token("blue-capm3"))
     recorded(proxy, proxy.ask("GET", CLAIMS, token=world.token("red-capm3")))
-    listing = [command(), "policy", "shadow", str(proxy.audit_file), "-o", "json"]
-    ended = subprocess.run(listing, capture_output=True, text=True, check=False, timeout=60)
-    assert (ended.returncode, ended.stderr) == (0, "")
     listed = {"allow": 0, "forbid": 0}
-    for change in json.loads(ended.stdout)["changes"]:
+    for change in changes(proxy):
         listed[change["decision"]] += change["count"]
     assert listed == counted(proxy)
     assert all(listed.values())
+
+
+def test_kubectl_is_told_nothing_of_a_shadow_and_the_command_tells_what_it_did(
+    world: World, proxy: AnotherProxy
+) -> None:
+    in_force(proxy, world.token("blue-capm3"))
+    blue, red = (Kubectl(world, who, "blue-dev") for who in ("blue", "red"))
+    at, name = f"--server={proxy.url}", fresh("shadowed")
+    assert blue.does(f"auth can-i create hostclaims {at}") == "yes\n"
+    blue.does(f"create {at} -f -", claim(name))
+    blue.does(f"patch hostclaim {name} {at} --type=merge -p {{}}")
+    blue.does(f"delete hostclaim {name} {at}")
+    refusal = red.fails(f"get hostclaims {at}")
+    assert "Forbidden" in refusal
+    assert not {"shadow", "helps", "trial"} & set(re.findall(r"\w+", refusal))
+    wanted = {("corp:service-account-red-capm3", "list", "allow")}
+    for verb in ("create", "patch", "delete"):
+        wanted.add(("corp:service-account-blue-capm3", verb, "forbid"))
+    eventually(lambda: wanted <= {who_did(change) for change in changes(proxy)}, "the records")
+
+
+def who_did(change: Any) -> tuple[str, str, str]:
+    return change["user"], change["verb"], change["decision"]
+
+
+def changes(proxy: AnotherProxy) -> list[Any]:
+    """What the command lists."""
+    listing = [command(), "policy", "shadow", str(proxy.audit_file), "-o", "json"]
+    ended = subprocess.run(listing, capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    found: list[Any] = json.loads(ended.stdout)["changes"]
+    return found
 
 
 def counted(proxy: AnotherProxy) -> dict[str, int]:
