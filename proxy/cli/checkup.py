@@ -1,13 +1,12 @@
 """`hostclaim-proxy kubeconfig check`: prove that a kubeconfig works."""
 
 import asyncio
-import json
 import os
 from pathlib import Path
 
 import click
 
-from proxy.cli import yamltext
+from proxy.cli import printout
 from proxy.core.checkup import Checkup, Problem, render, text
 from proxy.edge import checkup
 
@@ -20,13 +19,7 @@ from proxy.edge import checkup
     envvar="KUBECONFIG",
 )
 @click.option("--context", metavar="NAME", help="Another context than the current one.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json", "yaml"]),
-    default="text",
-    show_default=True,
-)
+@printout.option()
 def check(file: Path, context: str | None, output: str) -> None:
     """Prove that a kubeconfig works, the one that KUBECONFIG names if no FILE is given.
 
@@ -42,13 +35,7 @@ def check(file: Path, context: str | None, output: str) -> None:
 
 def report(found: Checkup, output: str, *, err: bool = False) -> None:
     """Print what was found, on standard error if told so, and end with the code for it."""
-    match output:
-        case "json":
-            shown = json.dumps(render(found), indent=2) + "\n"
-        case "yaml":
-            shown = yamltext.dump(render(found))
-        case _:
-            shown = text(found)
+    shown = text(found) if output == "text" else printout.document(render(found), output)
     click.echo(shown, nl=False, err=err)
     raise SystemExit(0 if found.usable else 1)
 

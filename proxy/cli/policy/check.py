@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from proxy import settings
-from proxy.cli import admin
+from proxy.cli import admin, printout
 from proxy.cli.policy import beyond
 from proxy.cli.policy.beyond import BeyondError
 from proxy.cli.policy.reports import FORMS, Report
@@ -75,7 +75,7 @@ class _Questions:
     show_default=True,
     help="End with 1 at findings of that severity or above.",
 )
-@click.option("-o", "--output", type=click.Choice([*FORMS]), default="text", show_default=True)
+@printout.option("sarif", "github")
 def check(
     *,
     paths: tuple[Path, ...],

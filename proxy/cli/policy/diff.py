@@ -1,15 +1,14 @@
 """`hostclaim-proxy policy diff`: say who gains and who loses by a change of policies."""
 
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import click
 
-from proxy.cli import yamltext
+from proxy.cli import printout
 from proxy.cli.policy.sources import WRONG_CONFIGURATION
 from proxy.core.difference import Finding, TooMuchError, compare, notes, words
 from proxy.core.policy import PolicySet, Read
@@ -65,13 +64,7 @@ class Found(NamedTuple):
     show_default=True,
     help="End with 1 if anybody may more than before, or if there is any change.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "markdown", "json", "yaml"]),
-    default="text",
-    show_default=True,
-)
+@printout.option("markdown")
 def diff(*, old: str, new: str, path: str, allow_missing: bool, fail_on: str, output: str) -> None:
     """Say who gains what and who loses what, between two sets of policies.
 
@@ -190,12 +183,9 @@ def _value(found: Found) -> dict[str, Any]:
     }
 
 
-def _json(found: Found) -> str:
-    return json.dumps(_value(found), indent=2) + "\n"
-
-
-def _yaml(found: Found) -> str:
-    return yamltext.dump(_value(found))
-
-
-_RENDERED: Final = {"text": _text, "markdown": _markdown, "json": _json, "yaml": _yaml}
+_RENDERED: Final[Mapping[str, Callable[[Found], str]]] = {
+    "text": _text,
+    "markdown": _markdown,
+    "json": lambda found: printout.document(_value(found), "json"),
+    "yaml": lambda found: printout.document(_value(found), "yaml"),
+}

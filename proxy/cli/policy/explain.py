@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import click
 
+from proxy.cli import printout
 from proxy.cli.policy import sources, told
 from proxy.cli.policy.asking import asked, details
 from proxy.cli.policy.sources import Sources
@@ -16,7 +17,6 @@ from proxy.core.explanation import Bound, Explanation
 from proxy.core.explanation import explain as explained
 from proxy.core.nearness import Near
 from proxy.core.policy import Rule
-from proxy.core.terminal import printable
 
 DENIED: Final = 1
 _NEAREST: Final = 5
@@ -30,7 +30,7 @@ _NEAREST: Final = 5
 @click.option(
     "--all", "every", is_flag=True, help="Every rule that did not match, not the nearest."
 )
-@told.output()
+@printout.option()
 def explain(
     *,
     request: ResourceRequest,
@@ -71,23 +71,20 @@ def explain(
     found = explained(identity, request, given.files, given.combination)
     notes = tuple(_notes(given, identity.issuer))
     shown = len(found.near) if every else _NEAREST
-    if output == "text":
-        for line in _lines(found, request, shown, notes):
-            click.echo(printable(line))
-    else:
-        click.echo(told.document(_value(found, request, shown, notes), output), nl=False)
+    printout.show(
+        output,
+        _lines(found, request, shown, notes),
+        _value(found, request, shown, notes),
+    )
     if not found.allowed:
         raise SystemExit(DENIED)
 
 
 def _tell_nobody(refused: Unauthenticated, request: ResourceRequest, output: str) -> None:
     """Tell of a token what `serve` would answer to it, whatever is asked."""
-    if output == "text":
-        click.echo(f"deny: {refused.code} {refused.reason}: {told.asked(request)}\n")
-        click.echo(printable(str(refused)))
-    else:
-        value = {"decision": "deny", "code": refused.code, "reason": str(refused)}
-        click.echo(told.document(value | {"request": told.request(request)}, output), nl=False)
+    lines = [f"deny: {refused.code} {refused.reason}: {told.asked(request)}", "", str(refused)]
+    value = {"decision": "deny", "code": refused.code, "reason": str(refused)}
+    printout.show(output, lines, value | {"request": told.request(request)})
 
 
 def _notes(given: Sources, issuer: str) -> Iterator[str]:

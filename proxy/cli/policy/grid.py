@@ -11,6 +11,7 @@ from hashlib import sha256
 from html import escape
 from typing import Final
 
+from proxy.cli import printout
 from proxy.cli.policy import told
 from proxy.core.holders import Named
 from proxy.core.identity import Identity
@@ -62,7 +63,7 @@ def text(rows: Sequence[Row], columns: Sequence[str]) -> Iterator[str]:
     )
     if found is None or sum(widths) > _WIDEST:
         found = grid(rows, columns, whole=False)
-    yield from told.table(found.lines)
+    yield from printout.table(found.lines)
     yield from ("", *found.notes) if found.notes else ()
 
 

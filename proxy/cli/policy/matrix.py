@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from proxy.cli import printout
 from proxy.cli.policy import grid, sources, told
 from proxy.cli.policy.sources import Sources
 from proxy.cli.policy.who import Who, who
@@ -32,7 +33,7 @@ NOBODY: Final = 1
     metavar="NS",
     help="A namespace to show, and no other but these. Can be given more than once.",
 )
-@told.output("markdown", "html")
+@printout.option("markdown", "html")
 def matrix(
     *,
     who: Who,
@@ -91,24 +92,24 @@ def _narrowed(row: Row, only: tuple[str, ...]) -> Row:
 
 def _text(rows: Sequence[Row], names: Sequence[str], notes: tuple[str, ...]) -> str:
     told_besides = (f"note: {note}" for note in notes)
-    return _joined(*grid.text(rows, names), *(line for note in told_besides for line in ("", note)))
+    return printout.text(
+        (*grid.text(rows, names), *(line for note in told_besides for line in ("", note)))
+    )
 
 
 def _markdown(rows: Sequence[Row], names: Sequence[str], notes: tuple[str, ...]) -> str:
-    return _joined(*grid.markdown(rows, names), *(line for note in notes for line in ("", note)))
+    return printout.text(
+        (*grid.markdown(rows, names), *(line for note in notes for line in ("", note)))
+    )
 
 
 def _html(rows: Sequence[Row], names: Sequence[str], notes: tuple[str, ...]) -> str:
-    return _joined(*grid.html(rows, names, notes))
-
-
-def _joined(*lines: str) -> str:
-    return "".join(f"{printable(line)}\n" for line in lines)
+    return printout.text(grid.html(rows, names, notes))
 
 
 def _value(form: str, rows: Sequence[Row], names: Sequence[str], notes: tuple[str, ...]) -> str:
     value = {"namespaces": [*names], "rows": [_row(row) for row in rows], "notes": [*notes]}
-    return told.document(value, form)
+    return printout.document(value, form)
 
 
 def _row(row: Row) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`hostclaim-proxy policy replay`: decide a recorded audit log anew, by other policies."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -10,13 +9,12 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from proxy.cli import yamltext
+from proxy.cli import printout
 from proxy.cli.policy import sources
 from proxy.cli.policy.shadow import Problems
 from proxy.cli.policy.sources import WRONG_CONFIGURATION, Sources
 from proxy.core.replay import Answer, Outcome, Recorded, Replay, outcome, read
 from proxy.core.tally import MOST, Times
-from proxy.core.terminal import printable
 from proxy.edge import auditreader
 from proxy.edge.auditreader import Unreadable
 
@@ -61,9 +59,7 @@ class Kind(NamedTuple):
     show_default=True,
     help="End with 1 if anything would be refused, would newly pass, or either.",
 )
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True
-)
+@printout.option()
 def replay(
     *,
     audit: tuple[Path, ...],
@@ -103,7 +99,7 @@ def replay(
             last = now
             click.echo(f"{number} lines read in {now - began:.0f} s", err=True)
     problems.end()
-    click.echo(_RENDERED[output](found), nl=False)
+    printout.show(output, _lines(found), _value(found))
     if problems.broken:
         raise SystemExit(WRONG_CONFIGURATION)
     if found.fails(FailOn(fail_on)):
@@ -209,18 +205,3 @@ def _lines(found: _Found) -> Iterator[str]:
         yield f"{found.within_bounds} writes are allowed within bounds, and no body is recorded"
     counts = ", ".join(f"{each.value} {found.counts[each]}" for each in Outcome)
     yield f"{found.counts.total()} requests decided anew: {counts}"
-
-
-def _text(found: _Found) -> str:
-    return "".join(f"{printable(line)}\n" for line in _lines(found))
-
-
-def _json(found: _Found) -> str:
-    return json.dumps(_value(found), indent=2) + "\n"
-
-
-def _yaml(found: _Found) -> str:
-    return yamltext.dump(_value(found))
-
-
-_RENDERED: Final = {"text": _text, "json": _json, "yaml": _yaml}

@@ -4,7 +4,6 @@ Each form takes the same report and is one text. What files say is quoted in the
 so each form escapes what would be more than text to its reader.
 """
 
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from proxy import __version__
-from proxy.cli import yamltext
+from proxy.cli import printout
 from proxy.core.policy import Code, Problem, Severity
 from proxy.core.policy.excerpts import Text
 from proxy.core.terminal import printable
@@ -200,9 +199,9 @@ def _property(value: str) -> str:
 
 FORMS: Final[Mapping[str, Callable[[Report], str]]] = {
     "text": text,
-    "json": lambda report: json.dumps(_tree(report), indent=2) + "\n",
-    "yaml": lambda report: yamltext.dump(_tree(report)),
-    "sarif": lambda report: json.dumps(_sarif(report), indent=2) + "\n",
+    "json": lambda report: printout.document(_tree(report), "json"),
+    "yaml": lambda report: printout.document(_tree(report), "yaml"),
+    "sarif": lambda report: printout.document(_sarif(report), "json"),
     "github": _github,
 }
 """Each form by the name of `--output`."""

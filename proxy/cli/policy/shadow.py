@@ -1,13 +1,12 @@
 """`hostclaim-proxy policy shadow`: list what shadow policies would have changed."""
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from proxy.cli import yamltext
+from proxy.cli import printout
 from proxy.core.tally import Change, Tally, Times
 from proxy.core.terminal import printable
 from proxy.edge import auditreader
@@ -30,9 +29,7 @@ _OFTEN: Final = 200_000
     type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
 )
 @click.option("--fail", is_flag=True, help="End with 1 if anything would have been changed.")
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True
-)
+@printout.option()
 def shadow(paths: tuple[Path, ...], fail: bool, output: str) -> None:  # noqa: FBT001 - click's way
     """List what policies with `enforcement: shadow` would have changed, by recorded audit logs.
 
@@ -59,7 +56,7 @@ def shadow(paths: tuple[Path, ...], fail: bool, output: str) -> None:  # noqa: F
         if number % _OFTEN == 0:
             click.echo(f"{number} lines read", err=True)
     problems.end()
-    click.echo(_rendered(tally, problems.number, output), nl=False)
+    printout.show(output, _lines(tally), _value(tally, problems.number))
     if problems.broken:
         raise SystemExit(CANNOT_BE_USED)
     if fail and tally.changed:
@@ -86,17 +83,14 @@ class Problems:
             click.echo(f"{self.number} lines could not be read", err=True)
 
 
-def _rendered(tally: Tally, unreadable: int, output: str) -> str:
-    if output == "text":
-        return "".join(f"{printable(line)}\n" for line in _text(tally))
-    found = {
+def _value(tally: Tally, unreadable: int) -> dict[str, Any]:
+    return {
         "records": tally.records,
         "unreadable": unreadable,
         "changed": tally.changed,
         "leftOut": tally.left_out,
         "changes": [_object(*each) for each in tally.changes()],
     }
-    return json.dumps(found, indent=2) + "\n" if output == "json" else yamltext.dump(found)
 
 
 def _object(change: Change, times: Times) -> dict[str, Any]:
@@ -108,9 +102,9 @@ def _object(change: Change, times: Times) -> dict[str, Any]:
     }
 
 
-def _text(tally: Tally) -> Iterator[str]:
+def _lines(tally: Tally) -> Iterator[str]:
     if tally.changed:
-        yield from _table([_HEAD, *(_row(*each) for each in tally.changes())])
+        yield from printout.table([_HEAD, *(_row(*each) for each in tally.changes())])
         yield ""
     if tally.left_out:
         yield f"{tally.left_out} more are of too many kinds to be listed"
@@ -127,11 +121,3 @@ def _second(time: str) -> str:
     """A time as short as it tells one from the other."""
     whole, point, _ = time.partition(".")
     return f"{whole}Z" if point else time
-
-
-def _table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    rows = list(rows)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(cells).rstrip()

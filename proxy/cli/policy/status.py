@@ -11,7 +11,7 @@ import click
 import httpx
 
 from proxy import settings
-from proxy.cli import yamltext
+from proxy.cli import printout
 from proxy.cli.policy.sources import WRONG_CONFIGURATION
 from proxy.core.policy import inforce
 from proxy.core.policy.inforce import InForce
@@ -26,8 +26,6 @@ LONGEST: Final = 64 * 1024 * 1024
 """Bytes of an answer, at most."""
 
 _SHORT: Final = 12
-_WIDEST: Final = 100
-"""Signs of a column; one that is longer does not push those of all other rows aside."""
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _UNITS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
@@ -50,13 +48,7 @@ class _CannotAskError(Exception):
     type=click.Path(path_type=Path, dir_okay=False),
     help="The proxy's configuration, which says where that is.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json", "yaml"]),
-    default="text",
-    show_default=True,
-)
+@printout.option()
 def status(management: str | None, config: Path | None, output: str) -> None:
     """Show which policies a running proxy has in force, and which of their rules it never used.
 
@@ -80,7 +72,8 @@ def status(management: str | None, config: Path | None, output: str) -> None:
     except (SettingsError, _CannotAskError) as exc:
         click.echo(f"hostclaim-proxy: {exc}", err=True)
         raise SystemExit(WRONG_CONFIGURATION) from exc
-    click.echo(_shown(known, output), nl=False)
+    value = json.loads(inforce.encode(known))
+    printout.show(output, text(known, datetime.now(UTC)), value)
     raise SystemExit(0 if known.error is None and known.agree else 1)
 
 
@@ -122,16 +115,6 @@ def _fetched(url: str) -> bytes:
     return bytes(body)
 
 
-def _shown(known: InForce, output: str) -> str:
-    match output:
-        case "json":
-            return json.dumps(json.loads(inforce.encode(known)), indent=2) + "\n"
-        case "yaml":
-            return yamltext.dump(json.loads(inforce.encode(known)))
-        case _:
-            return "".join(f"{printable(line)}\n" for line in text(known, datetime.now(UTC)))
-
-
 def text(known: InForce, now: datetime) -> Iterator[str]:
     """Lines for people."""
     if not known.configured:
@@ -152,7 +135,7 @@ def _summary(known: InForce, now: datetime) -> Iterator[str]:
     if known.error is not None:
         since = _when(known.error.failed_at, now)
         rows.append(["broken", f"{since}; those of before stay in force"])
-    yield from _aligned(rows)
+    yield from printout.table(rows)
 
 
 def _problems(known: InForce) -> Iterator[_Row]:
@@ -170,7 +153,7 @@ def _problems(known: InForce) -> Iterator[_Row]:
 def _workers(known: InForce) -> Iterator[_Row]:
     """Nothing, as long as all are alike."""
     for worker in () if known.agree else known.workers:
-        loaded = worker.loaded_at.isoformat(timespec="seconds") if worker.loaded_at else "never"
+        loaded = _second(worker.loaded_at) if worker.loaded_at else "never"
         state = "broken" if worker.broken else ""
         yield [f"{worker.number}", worker.trouble or f"loaded {loaded}", state]
 
@@ -195,16 +178,10 @@ def _only(workers: object) -> str:
 
 
 def _section(title: str, rows: Iterable[_Row]) -> Iterator[str]:
-    if lines := list(_aligned(list(rows))):
+    if lines := list(printout.table(list(rows))):
         yield ""
         yield f"{title}:"
         yield from (f"  {line}" for line in lines)
-
-
-def _aligned(rows: Sequence[_Row]) -> Iterator[str]:
-    widths = [min(_WIDEST, max(map(len, column))) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _when(moment: datetime | None, now: datetime) -> str:
@@ -214,4 +191,8 @@ def _when(moment: datetime | None, now: datetime) -> str:
     size, unit = next((each for each in _UNITS if seconds >= each[0]), _UNITS[-1])
     count = seconds // size
     plural = "" if count == 1 else "s"
-    return f"{moment.isoformat(timespec='seconds')}, {count} {unit}{plural} ago"
+    return f"{_second(moment)}, {count} {unit}{plural} ago"
+
+
+def _second(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from proxy.cli import printout
 from proxy.cli.policy import sources, verdicts
 from proxy.cli.policy.sources import Sources
 from proxy.core.coverage import covered
@@ -20,8 +21,8 @@ _QUICK: Final = 1000
 
 _FORMATS: Final[Mapping[str, Callable[[verdicts.Run], str]]] = {
     "text": verdicts.text,
-    "json": verdicts.json,
-    "yaml": verdicts.yaml,
+    "json": lambda run: printout.document(verdicts.value(run), "json"),
+    "yaml": lambda run: printout.document(verdicts.value(run), "yaml"),
     "junit": verdicts.junit,
 }
 
@@ -44,7 +45,7 @@ _FORMATS: Final[Mapping[str, Callable[[verdicts.Run], str]]] = {
     help="Fail, too, if fewer of a hundred rules decide a case.",
 )
 @click.option("--shadow", is_flag=True, help="Decide as if policies in shadow counted, too.")
-@click.option("-o", "--output", type=click.Choice([*_FORMATS]), default="text", show_default=True)
+@printout.option("junit")
 def test(
     paths: tuple[Path, ...],
     config: Path | None,

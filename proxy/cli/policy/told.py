@@ -1,12 +1,8 @@
-"""How rules, bounds and tables are told: as text for people, as values for programs."""
+"""How rules, bounds and people are told: in words for people, as values for programs."""
 
-import json
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
-import click
-
-from proxy.cli import yamltext
 from proxy.core.attributes import ResourceRequest, Verb
 from proxy.core.bounds import Bounds
 from proxy.core.explanation import Bound
@@ -15,37 +11,6 @@ from proxy.core.identity import Identity
 from proxy.core.policy import AnyOrigin, Origin, Permission, Rule
 from proxy.core.policy.subjects import Subject
 from proxy.core.supposed import called
-from proxy.core.terminal import printable
-
-FORMATS: Final = ("text", "json", "yaml")
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def output(*more: str) -> Callable[[_Command], _Command]:
-    """The option that says how a command tells what it found."""
-    return click.option(
-        "-o",
-        "--output",
-        type=click.Choice([*FORMATS, *more]),
-        default="text",
-        show_default=True,
-    )
-
-
-def document(value: Any, form: str) -> str:
-    """A value, as JSON or YAML."""
-    if form == "json":
-        return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    return yamltext.dump(value)
-
-
-def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lines of aligned columns; the last column is as wide as it is."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield printable("   ".join(cells).rstrip())
 
 
 def origin(of: AnyOrigin) -> dict[str, Any]:

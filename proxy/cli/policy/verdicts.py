@@ -1,12 +1,11 @@
 """How a run of tests went, for people and for programs."""
 
-import json as _json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from proxy.cli import yamltext
+from proxy.cli import printout
 from proxy.core.attributes import ResourceRequest
 from proxy.core.coverage import Coverage
 from proxy.core.policy import Placed, Rule
@@ -43,16 +42,6 @@ def text(run: Run) -> str:
         blocks.append("\n".join(_coverage(run.coverage, run)))
     blocks.append(_sum(run))
     return "\n\n".join(blocks) + "\n"
-
-
-def json(run: Run) -> str:
-    """All of it as JSON."""
-    return _json.dumps(_data(run), indent=2) + "\n"
-
-
-def yaml(run: Run) -> str:
-    """All of it as YAML."""
-    return yamltext.dump(_data(run))
 
 
 def junit(run: Run) -> str:
@@ -93,13 +82,11 @@ def _table(run: Run) -> Iterator[str]:
     for one in run.rehearsals:
         result = f"FAILED {len(one.failed)}" if one.failed else "passed"
         rows.append((_named(one.placed), str(len(one.cases)), result))
-    wide = max(len(name) for name, _, _ in rows)
-    for name, cases, result in rows:
-        yield f"{name:<{wide}}  {cases:>5}  {result}"
+    yield from printout.table(rows)
 
 
 def _named(placed: Placed) -> str:
-    return printable(f"{placed.origin.document}: {placed.trial.name}")
+    return f"{placed.origin.document}: {placed.trial.name}"
 
 
 def _failure(one: Rehearsal) -> Iterator[str]:
@@ -160,7 +147,8 @@ def _number(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-def _data(run: Run) -> dict[str, Any]:
+def value(run: Run) -> dict[str, Any]:
+    """All of it for programs."""
     found: dict[str, Any] = {
         "passed": run.passed,
         "tests": [_test_data(one) for one in run.rehearsals],

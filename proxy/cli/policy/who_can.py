@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import click
 
+from proxy.cli import printout
 from proxy.cli.policy import sources, told
 from proxy.cli.policy.asking import asked
 from proxy.cli.policy.sources import Sources
 from proxy.core.attributes import ResourceRequest
 from proxy.core.holders import Holder, Refused, Unless, holders
-from proxy.core.terminal import printable
 
 NOBODY: Final = 1
 
@@ -19,7 +19,7 @@ NOBODY: Final = 1
 @click.command()
 @asked
 @sources.options
-@told.output()
+@printout.option()
 def who_can(
     *, request: ResourceRequest, config: Path | None, paths: tuple[Path, ...], output: str
 ) -> None:
@@ -40,17 +40,13 @@ def who_can(
     may = [one for one in found if isinstance(one, Holder)]
     not_so = [one for one in found if isinstance(one, Refused)]
     notes = tuple(_notes(given))
-    if output == "text":
-        for line in _lines(request, may, not_so, notes):
-            click.echo(printable(line))
-    else:
-        value = {
-            "request": told.request(request),
-            "holders": [_holder(one) for one in may],
-            "refused": [_refused(one) for one in not_so],
-            "notes": [*notes],
-        }
-        click.echo(told.document(value, output), nl=False)
+    value = {
+        "request": told.request(request),
+        "holders": [_holder(one) for one in may],
+        "refused": [_refused(one) for one in not_so],
+        "notes": [*notes],
+    }
+    printout.show(output, _lines(request, may, not_so, notes), value)
     if not may:
         raise SystemExit(NOBODY)
 
@@ -68,7 +64,7 @@ def _lines(
 ) -> Iterator[str]:
     if may:
         yield f"may {told.asked(request)}"
-        rows = told.table([(f"  {told.named(one.who)}", _by(one)) for one in may])
+        rows = printout.table([(f"  {told.named(one.who)}", _by(one)) for one in may])
         for one, line in zip(may, rows, strict=True):
             yield line
             yield from _more(one)

@@ -1,18 +1,18 @@
 """`hostclaim-proxy tenant list` and `tenant show`."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from proxy.cli.tenant import options, printing
+from proxy.cli import printout
+from proxy.cli.tenant import printing
 from proxy.cli.tenant.realm import Realm, failing
 from proxy.core.terminal import printable
 from proxy.edge.keycloakadmin import Found
 
 
 @click.command("list")
-@options.OUTPUT
+@printout.option()
 @click.pass_obj
 @failing
 def list_tenants(realm: Realm, /, output: str) -> None:
@@ -20,21 +20,19 @@ def list_tenants(realm: Realm, /, output: str) -> None:
     found, broken = realm.tenants(printing.hand(dry_run=True)).all()
     for fault in broken:
         click.echo(printable(f"hostclaim-proxy: {fault}"), err=True)
-    if output == "text":
-        click.echo(_table([_HEAD, *(_row(each) for each in found)]), nl=False)
-    else:
-        printing.show([_shown(each) for each in found], output)
+    table = printout.table([_HEAD, *(_row(each) for each in found)])
+    printout.show(output, table, [_shown(each) for each in found])
 
 
 @click.command()
 @click.argument("name")
-@options.OUTPUT
+@printout.option()
 @click.pass_obj
 @failing
 def show(realm: Realm, /, name: str, output: str) -> None:
     """Show one tenant; never its secret."""
     found = realm.tenants(printing.hand(dry_run=True)).find(name)
-    printing.show(_shown(found), output)
+    click.echo(printout.document(_shown(found), output), nl=False)
 
 
 _HEAD = ("NAME", "CLIENT", "BY", "ROLE", "ENABLED", "NAMESPACES")
@@ -44,15 +42,6 @@ def _row(found: Found) -> tuple[str, ...]:
     of = found.tenant
     enabled = "true" if found.enabled else "false"
     return (of.name, of.client_id, of.by, of.role, enabled, ",".join(of.namespaces))
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = (
-        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-    return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def _shown(found: Found) -> dict[str, Any]:

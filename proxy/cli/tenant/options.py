@@ -6,13 +6,6 @@ import click
 
 from proxy.edge.keycloakadmin import Options
 
-OUTPUT = click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "yaml", "json"]),
-    default="text",
-    show_default=True,
-)
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 PROXY_URL = click.option(
     "--proxy-url", required=True, metavar="URL", help="Where the tenant reaches the proxy."

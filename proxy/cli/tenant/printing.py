@@ -1,7 +1,6 @@
 """What is said while something is done, and the documents that are handed out."""
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,11 +83,3 @@ def hand_out(printed: Mapping[str, Sequence[dict[str, Any]]], out: Path | None) 
             click.echo(f"wrote {out / name}", err=True)
     except OSError as exc:
         raise click.ClickException(f"cannot write to `{out}`: {exc.strerror}") from exc
-
-
-def show(value: Any, output: str) -> None:
-    """A value for a person, in YAML, or for a program."""
-    if output == "json":
-        click.echo(json.dumps(value, indent=2))
-    else:
-        click.echo(yamltext.dump(value), nl=False)

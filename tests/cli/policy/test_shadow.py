@@ -47,12 +47,13 @@ def log(tmp_path: Path) -> Path:
 def test_alike_changes_are_a_line_of_a_table(log: Path) -> None:
     result = run(log)
     assert (result.exit_code, result.stderr) == (0, "")
-    days = "2025-01-01T08:00:00Z  2025-01-03T08:00:00Z"
-    day = "2025-01-01T08:00:00Z  2025-01-01T08:00:00Z"
+    days = "2025-01-01T08:00:00Z   2025-01-03T08:00:00Z"
+    day = "2025-01-01T08:00:00Z   2025-01-01T08:00:00Z"
+    times = f"{'FIRST':23}{'LAST':23}"
     assert result.stdout.splitlines() == [
-        f"WHO         VERB  RESOURCE    NAMESPACE  WOULD BE  COUNT  {'FIRST':22}{'LAST':22}BY",
-        f"corp:alice  get   hostclaims  blue       forbid    2      {days}  {REASON}",
-        f"corp:bob    list  hostclaims  (all)      allow     1      {day}  {REASON}",
+        f"WHO          VERB   RESOURCE     NAMESPACE   WOULD BE   COUNT   {times}BY",
+        f"corp:alice   get    hostclaims   blue        forbid     2       {days}   {REASON}",
+        f"corp:bob     list   hostclaims   (all)       allow      1       {day}   {REASON}",
         "",
         "3 of 4 requests would have been decided otherwise",
     ]
@@ -95,7 +96,7 @@ def test_standard_input_and_compressed_files_are_read_too(log: Path) -> None:
     packed = log.with_name("audit.jsonl.1.gz")
     packed.write_bytes(gzip.compress(record(day=2).encode()))
     result = run(packed, "-", log, stdin=record(day=5))
-    assert "corp:alice  get   hostclaims  blue       forbid    4" in result.stdout
+    assert "corp:alice   get    hostclaims   blue        forbid     4" in result.stdout
     assert "2025-01-05" in result.stdout
 
 

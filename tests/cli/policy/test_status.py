@@ -125,22 +125,22 @@ def test_programs_get_all_that_the_proxy_says(output: str, read: Callable[[str],
 
 def test_people_are_told_what_is_in_force_and_which_rules_were_never_used() -> None:
     assert list(status.text(WELL, NOW)) == [
-        "loaded   2026-01-01T21:00:00+00:00, 3 hours ago",
-        "rules    2 in 2 files, and 1 in shadow",
-        "reloads  2, and 1 that failed",
+        "loaded    2026-01-01T21:00:00Z, 3 hours ago",
+        "rules     2 in 2 files, and 1 in shadow",
+        "reloads   2, and 1 that failed",
         "",
         "files:",
-        "  0123456789ab  policies/blue.yaml",
-        "  ffffffffffff  policies/red.yaml",
+        "  0123456789ab   policies/blue.yaml",
+        "  ffffffffffff   policies/red.yaml",
         "",
         "rules never used since the start:",
-        "  policies/red.yaml:8  allow  red  spec.allow[0]",
+        "  policies/red.yaml:8   allow   red   spec.allow[0]",
     ]
 
 
 def test_people_are_told_what_is_wrong_and_since_when() -> None:
     assert list(status.text(BROKEN, NOW))[3:] == [
-        "broken   2026-01-01T23:58:59+00:00, 1 minute ago; those of before stay in force",
+        "broken    2026-01-01T23:58:59Z, 1 minute ago; those of before stay in force",
         "",
         "problems:",
         "  policies/red.yaml:3:1: spec: is missing, add it",
@@ -162,16 +162,16 @@ def test_people_are_told_which_worker_differs() -> None:
     lines = list(status.text(inforce.merged({0: early, 1: late, 2: "it is gone"}), NOW))
     assert lines[lines.index("workers:") :] == [
         "workers:",
-        "  0  loaded 2025-12-31T00:00:00+00:00  broken",
-        "  1  loaded 2026-01-02T00:00:00+00:00",
-        "  2  it is gone",
+        "  0   loaded 2025-12-31T00:00:00Z   broken",
+        "  1   loaded 2026-01-02T00:00:00Z",
+        "  2   it is gone",
         "",
         "files:",
-        "  eeeeeeeeeeee  policies/blue.yaml  only worker 1",
-        "  0123456789ab  policies/blue.yaml  only worker 0",
+        "  eeeeeeeeeeee   policies/blue.yaml   only worker 1",
+        "  0123456789ab   policies/blue.yaml   only worker 0",
         "",
         "rules never used since the start:",
-        "  policies/blue.yaml:8  allow  blue  spec.allow[0]  only worker 1",
+        "  policies/blue.yaml:8   allow   blue   spec.allow[0]   only worker 1",
     ]
 
 

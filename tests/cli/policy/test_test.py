@@ -81,8 +81,8 @@ def test_what_passes_is_a_table_with_what_no_test_reaches(folder: Path) -> None:
     result = result_of(folder, TESTS)
     assert result.exit_code == 0
     assert result.output == (
-        "TEST                             CASES  RESULT\n"
-        "blue: blue's people read claims      2  passed\n"
+        "TEST                              CASES   RESULT\n"
+        "blue: blue's people read claims   2       passed\n"
         "\n"
         "1 of 2 rules decided a case, 50 %\n"
         f"  {folder}/blue.yaml:8 blue spec.allow[1] decided none\n"
@@ -96,9 +96,9 @@ def test_what_fails_is_shown_beside_what_was_expected(folder: Path) -> None:
     result = result_of(folder, TESTS + WRITES + IMAGES % "allow")
     assert result.exit_code == 1
     assert (
-        "blue: blue's people read claims                  2  passed\n"
-        "blue: blue's people write claims everywhere      2  FAILED 1\n"
-        "blue: images are blue's                          1  FAILED 1\n"
+        "blue: blue's people read claims               2       passed\n"
+        "blue: blue's people write claims everywhere   2       FAILED 1\n"
+        "blue: images are blue's                       1       FAILED 1\n"
         "\n"
         f"{folder}/blue-test.yaml:10 blue spec.tests[1]: blue's people write claims everywhere\n"
         "    corp:alice: create hostclaims in blue-lab\n"
@@ -211,7 +211,7 @@ def test_what_takes_a_while_says_that_it_goes_on(folder: Path) -> None:
 def test_some_tests_are_run_and_say_nothing_of_coverage(folder: Path) -> None:
     result = result_of(folder, TESTS + WRITES, "--run", "read")
     assert result.exit_code == 0
-    assert result.output.endswith("2  passed\n\n1 test, 2 cases: all passed\n")
+    assert result.output.endswith("2       passed\n\n1 test, 2 cases: all passed\n")
     data = json.loads(run(folder, "--run", "read", "-o", "json").output)
     assert (len(data["tests"]), "coverage" in data) == (1, False)
 
@@ -289,8 +289,8 @@ def test_a_configuration_says_how_tokens_are_read_and_what_claims_grant(folder: 
     )
     result = CliRunner().invoke(main, ["policy", "test", "--config", str(config)])
     assert result.exit_code == 1
-    assert "read claims                  2  passed" in result.stdout
-    assert "everywhere      1  passed" in result.stdout
+    assert "read claims               2       passed" in result.stdout
+    assert "everywhere   1       passed" in result.stdout
     assert "+ got no decision: the configuration has no issuer `crop`" in result.stdout
     assert result.stderr == "corp: what the IAM permits is not known here, and not tested\n"
     assert run(folder, "--config", config).output == result.output
