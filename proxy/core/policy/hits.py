@@ -27,11 +27,15 @@ class Hits:
 
     def count(self, rules: Iterable[Rule]) -> None:
         """Count one more decision for each of the rules that made it."""
+        numbers: set[int] = set()
         for rule in rules:
             for place in places(rule.origin):
                 # A decision may be older than what is in force.
                 if (number := self._numbers.get(place)) is not None:
-                    self._counts[number] += 1
+                    numbers.add(number)
+        # A list spans many namespaces by the same rules.
+        for number in numbers:
+            self._counts[number] += 1
 
     def counts(self) -> Sequence[int]:
         """How often each rule decided, in the order of the rules."""

@@ -42,6 +42,15 @@ def test_both_rules_that_grant_together_count_and_what_a_token_grants_does_not()
     assert hits.counts() == (1, 1)
 
 
+def test_a_decision_counts_once_however_many_namespaces_it_spans() -> None:
+    one = entry("one", "*")
+    hits = Hits(PolicySet([one]))
+    claims = [ClaimOrigin("corp", "groups", name) for name in ("blue", "red")]
+    joint = [JointOrigin(one.rule.origin, claim) for claim in claims]
+    hits.count([Rule(origin, Effect.ALLOW, frozenset(), ()) for origin in joint])
+    assert hits.counts() == (1,)
+
+
 def test_a_rule_that_is_in_force_no_longer_counts_nothing() -> None:
     hits = hit(Hits(PolicySet([entry("one")])), entry("gone"))
     assert hits.counts() == (0,)
