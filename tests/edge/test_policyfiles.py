@@ -406,6 +406,17 @@ async def test_the_rules_of_an_identity_are_found_once_for_each_set(folder: Path
     assert await files.rules(make_caller()) is not rules
 
 
+@pytest.mark.parametrize(("room", "remembered"), [(8, True), (7, False)])
+async def test_rules_are_remembered_as_far_as_there_is_room_for_all_their_namespaces(
+    folder: Path, room: int, *, remembered: bool
+) -> None:
+    (folder / "blue.yaml").write_text(policy("blue", "blue", "green", "red"))
+    files = PolicyFiles([folder], room=room)
+    rules = await files.rules(make_caller())
+    await files.rules(make_caller(token_id="another"))
+    assert (await files.rules(make_caller()) is rules) == remembered
+
+
 async def test_a_reused_token_id_does_not_reuse_rules(folder: Path) -> None:
     files = PolicyFiles([folder])
     group = policy("blue", "blue").replace("everyone: true", "group: /tenants/blue")

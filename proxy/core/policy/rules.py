@@ -112,8 +112,9 @@ class RuleSet:
         return iter(self._rules)
 
     def size(self) -> int:
-        """How many there are, shadows included: what it takes to remember them."""
-        return len(self._rules) + (0 if self.shadow is None else self.shadow.size())
+        """What it takes to remember them, shadows included: each counts once for a namespace."""
+        shadow = 0 if self.shadow is None else self.shadow.size()
+        return sum([max(1, len(rule.namespaces)) for rule in self._rules]) + shadow
 
     @cached_property
     def only_in_shadow(self) -> frozenset[Rule]:

@@ -21,7 +21,8 @@ _log = logging.getLogger(__name__)
 
 _Known: TypeAlias = tuple[Identity, RuleSet]
 
-_CACHED: Final = 4096
+_ROOM: Final = 500_000
+"""Of what is remembered; a rule in one namespace takes an eighth of a kB."""
 _CHANGES: Final = 10
 _QUIET: Final = 10
 _LOOKS: Final = 300
@@ -83,9 +84,17 @@ class PolicyFiles:
     """
 
     def __init__(
-        self, paths: Iterable[Path], *, interval: float = 1.0, clock: Clock = time.time
+        self,
+        paths: Iterable[Path],
+        *,
+        interval: float = 1.0,
+        room: int = _ROOM,
+        clock: Clock = time.time,
     ) -> None:
         """Load the files; `interval` is the number of seconds between two looks at them.
+
+        `room` is how many rules and claims are remembered of all tokens together, a rule once
+        for each of its namespaces.
 
         Raises:
             PolicyError: they cannot be used.
@@ -94,7 +103,7 @@ class PolicyFiles:
         self._interval = interval
         self._clock = clock
         self._subscribers: list[Callable[[], None]] = []
-        self._cache: Memory[tuple[str, str, str], _Known] = Memory(_CACHED, clock, lambda _: 1)
+        self._cache: Memory[tuple[str, str, str], _Known] = Memory(room, clock, _weight)
         contents = reading.read(self._paths)
         self._policies = reading.compiled(contents)
         self.hits = Hits(self._policies)
@@ -239,6 +248,12 @@ class PolicyFiles:
             failed_at=self._clock(),
         )
         _log.error("policies not loaded, the last good set stays in force:\n%s", error)
+
+
+def _weight(known: _Known) -> int:
+    """A bound on tokens alone would be none on memory: one may stand for thousands of rules."""
+    identity, rules = known
+    return 1 + sum(map(len, identity.claims.values())) + rules.size()
 
 
 def _failure(status: Status) -> inforce.Failure | None:

@@ -139,6 +139,7 @@ def test_bounds_of_wider_patterns_count_too() -> None:
 
 def test_the_size_of_a_set_is_that_of_all_that_was_given() -> None:
     assert (RuleSet().size(), RuleSet([rule(), rule()]).size()) == (0, 2)
+    assert RuleSet([rule("blue", "green", "red"), rule("blue")]).size() == 4
 
 
 def test_what_is_found_in_rules_is_kept_and_no_more_than_a_few() -> None:
