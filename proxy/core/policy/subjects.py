@@ -4,7 +4,7 @@ Each rule is found once, however many of its subjects fit. What a token claims
 widens no rule: a claim counts only where a rule asks for it, and as far as it says.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -85,11 +85,13 @@ class PolicySet:
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self._entries = tuple(entries)
         self._shadows = frozenset(n for n, entry in enumerate(self._entries) if entry.shadow)
-        self._index: dict[tuple[str, SubjectKind], dict[str, list[int]]] = {}
-        for number, entry in enumerate(self._entries):
-            for subject in entry.subjects:
+        # The rules of a document have the same subjects, and stand together. Were each rule
+        # kept by each subject, a small file with many of both would fill the memory.
+        self._index: dict[tuple[str, SubjectKind], dict[str, list[range]]] = {}
+        for subjects, together in _runs(self._entries):
+            for subject in subjects:
                 values = self._index.setdefault((subject.issuer, subject.kind), {})
-                values.setdefault(subject.value, []).append(number)
+                values.setdefault(subject.value, []).append(together)
 
     def __len__(self) -> int:
         """The number of rules that count."""
@@ -112,7 +114,7 @@ class PolicySet:
         for kind, values in _names(identity).items():
             index = self._index.get((identity.issuer, kind), {})
             for value in values:
-                found.update(index.get(value, ()))
+                found.update(*index.get(value, ()))
         enforced = self._rules(found - self._shadows, identity)
         if found.isdisjoint(self._shadows):
             return RuleSet(enforced)
@@ -120,6 +122,15 @@ class PolicySet:
 
     def _rules(self, numbers: Iterable[int], identity: Identity) -> Iterator[Rule]:
         return (self._entries[number].rule_for(identity) for number in sorted(numbers))
+
+
+def _runs(entries: Sequence[Entry]) -> Iterator[tuple[tuple[Subject, ...], range]]:
+    """The numbers of entries that follow each other and have the very same subjects."""
+    start = 0
+    for number, entry in enumerate(entries, 1):
+        if number == len(entries) or entries[number].subjects is not entry.subjects:
+            yield entry.subjects, range(start, number)
+            start = number
 
 
 def _names(identity: Identity) -> dict[SubjectKind, tuple[str, ...]]:

@@ -1,5 +1,6 @@
 """Documents for tests: a good one, pieces to change in it, and what reading makes of them."""
 
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -45,6 +46,16 @@ def changed(path: Path, value: object) -> Any:
 
 def document(tree: object, file: str = "blue.yaml") -> Document:
     return Document(file, tree, Lines())
+
+
+class Looked(tuple[Any, ...]):  # noqa: SLOT001 - it counts
+    """A list that says how often somebody went through it."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.times += 1
+        return super().__iter__()
 
 
 def policies(*trees: object) -> PolicySet:

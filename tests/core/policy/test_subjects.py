@@ -1,11 +1,13 @@
 """Whom rules concern: subjects by kind and issuer, namespaces by claim."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from proxy.core.identity import Identity
-from tests.core.policy.documents import policies, policy
+from proxy.core.policy import PolicySet
+from tests.core.policy.documents import Looked, policies, policy
 from tests.identities import make_identity
 
 
@@ -29,6 +31,23 @@ def test_a_subject_is_found_by_its_own_kind_and_issuer_only(
     assert ours.rules_for(identity).namespaces() == ("blue",)
     assert theirs.rules_for(identity).namespaces() == ()
     assert (ours.rules_for(nobody).namespaces() == ()) == ("everyone" not in subject)
+
+
+def test_subjects_are_gone_through_once_however_many_rules_they_have() -> None:
+    [one] = policies(policy(allow=[{"namespaces": ["blue"], "role": "viewer"}]))
+    subjects = Looked(one.subjects)
+    many = replace(one, subjects=subjects)
+    assert len(PolicySet([many] * 100).rules_for(make_identity()).granted()["blue"]) == 1
+    assert subjects.times == 1
+
+
+def test_rules_of_the_same_subjects_may_stand_apart() -> None:
+    other, grant = {"issuer": "corp", "user": "bob"}, {"namespaces": ["blue"], "role": "viewer"}
+    [one] = policies(policy(allow=[grant]))
+    [apart] = policies(policy(subjects=[other], allow=[grant]))
+    red = replace(one, rule=replace(one.rule, namespaces=("red",)))
+    found = PolicySet([one, apart, red])
+    assert found.rules_for(make_identity()).namespaces() == ("blue", "red")
 
 
 def test_somebody_whom_two_subjects_fit_has_each_rule_once() -> None:

@@ -77,10 +77,6 @@ class _Extent:
         for subjects, patterns in product(self.who, self.where):
             yield product(subjects, patterns, given)
 
-    def cost(self) -> int:
-        """How many lookups it takes to compare it."""
-        return len(self.who) * sum(map(len, self.where))
-
 
 def compare(policies: PolicySet, besides: frozenset[int]) -> Compared:
     """Find needless rules, in regard of all rules but some, which are told already."""
@@ -109,14 +105,19 @@ def _extents(policies: PolicySet, besides: frozenset[int]) -> tuple[dict[int, _E
         if number in besides:
             continue
         patterns = entry.rule.namespaces or ("*",)
+        where = tuple(
+            tuple(dict.fromkeys(covering(pattern))) for pattern in dict.fromkeys(patterns)
+        )
         # Looked at first: a single file may hold a product of lists that is never to be made.
-        if len(entry.subjects) * len(patterns) > budget:
+        cost = len(entry.subjects) * sum(map(len, where))
+        if cost > budget:
             left_out += 1
             continue
-        extent = _Extent(
+        budget -= cost
+        found[number] = _Extent(
             entry,
             tuple(_numbered(subject, subjects) for subject in dict.fromkeys(entry.subjects)),
-            tuple(tuple(dict.fromkeys(covering(pattern))) for pattern in dict.fromkeys(patterns)),
+            where,
             tuple(
                 conditions.setdefault(given, len(conditions))
                 for given in dict.fromkeys(
@@ -124,11 +125,6 @@ def _extents(policies: PolicySet, besides: frozenset[int]) -> tuple[dict[int, _E
                 )
             ),
         )
-        if extent.cost() > budget:
-            left_out += 1
-            continue
-        budget -= extent.cost()
-        found[number] = extent
     return found, left_out
 
 

@@ -9,7 +9,7 @@ from proxy.core.policy.codes import Code
 from proxy.core.policy.faults import Fault
 from proxy.core.policy.located import Path
 from proxy.core.policy.origins import Origin
-from proxy.core.policy.subjects import Entry, PolicySet, Subject
+from proxy.core.policy.subjects import Entry, PolicySet, Subject, SubjectKind
 
 _NUMBER: Final = re.compile(r"\[([0-9]+)\]$")
 
@@ -56,6 +56,29 @@ def origin_of(entry: Entry) -> Origin:
     if not isinstance(origin, Origin):
         raise TypeError("a rule that is in no file is in no policy set")
     return origin
+
+
+class Kinds:
+    """Of which issuers and kinds the subjects of a rule are.
+
+    They are looked at once for all rules of a document, since a small file may have
+    thousands of both.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[int, frozenset[tuple[str, SubjectKind]]] = {}
+
+    def of(self, entry: Entry) -> frozenset[tuple[str, SubjectKind]]:
+        """Each issuer with each kind that there is of it."""
+        document = id(entry.subjects)
+        if document not in self._found:
+            kinds = frozenset((subject.issuer, subject.kind) for subject in entry.subjects)
+            self._found[document] = kinds
+        return self._found[document]
+
+    def issuers(self, entry: Entry) -> frozenset[str]:
+        """The issuers alone."""
+        return frozenset(issuer for issuer, _ in self.of(entry))
 
 
 def subjects(policies: PolicySet) -> Iterator[tuple[Entry, int, Subject]]:

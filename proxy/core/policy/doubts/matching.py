@@ -7,7 +7,7 @@ from proxy.core import claims
 from proxy.core.attributes import HARDWAREDATA
 from proxy.core.identity import OidcNaming, ServiceAccountNaming, is_issuer_name, may_name
 from proxy.core.policy.codes import Code
-from proxy.core.policy.doubts.doubt import Doubt, all_rules, of_rule, of_subject
+from proxy.core.policy.doubts.doubt import Doubt, Kinds, all_rules, of_rule, of_subject
 from proxy.core.policy.doubts.doubt import subjects as all_subjects
 from proxy.core.policy.doubts.known import Known
 from proxy.core.policy.faults import Fault
@@ -33,15 +33,16 @@ def subjects(policies: PolicySet, known: Known) -> Iterator[Doubt]:
 def rules(policies: PolicySet, known: Known) -> Iterator[tuple[int, Doubt]]:
     """Each rule that somebody could be concerned by and that still never matches, by its number."""
     denials: list[tuple[int, Entry]] = []
+    kinds = Kinds()
     for number, entry in enumerate(policies):
-        if entry.claim and (doubt := _never_claimed(entry, known)) is not None:
+        if entry.claim and (doubt := _never_claimed(entry, known, kinds)) is not None:
             yield number, doubt
-        elif entry.rule.effect is Effect.DENY and _could_be_vain(entry, known):
+        elif entry.rule.effect is Effect.DENY and _could_be_vain(kinds.issuers(entry), known):
             denials.append((number, entry))
     # A denial that takes what only a shadow grants is there for when that counts.
-    granted = _Granted(all_rules(policies) if denials else ())
+    granted = _Granted(all_rules(policies) if denials else (), kinds)
     for number, entry in denials:
-        if not any(granted.meets(issuer, entry) for issuer in _issuers(entry)):
+        if not any(granted.meets(issuer, entry) for issuer in kinds.issuers(entry)):
             message = "takes nothing away, since no policy grants any of it"
             fault = Fault(message, "check namespaces and verbs", Code.NEVER_MATCHES)
             yield number, of_rule(entry, fault)
@@ -80,8 +81,8 @@ def _nobody(subject: Subject, known: Known) -> tuple[str, str, str] | None:
     return None
 
 
-def _never_claimed(entry: Entry, known: Known) -> Doubt | None:
-    if all(_has_no_claims(subject, known) for subject in entry.subjects):
+def _never_claimed(entry: Entry, known: Known, kinds: Kinds) -> Doubt | None:
+    if all(_has_no_claims(issuer, kind, known) for issuer, kind in kinds.of(entry)):
         message = "service accounts have no claims"
         fault = Fault(message, "give `namespaces` alone", Code.NEVER_MATCHES)
         return of_rule(entry, fault, "namespacesFromClaim")
@@ -93,10 +94,10 @@ def _never_claimed(entry: Entry, known: Known) -> Doubt | None:
     return None
 
 
-def _has_no_claims(subject: Subject, known: Known) -> bool:
-    found = known.rules(subject.issuer)
+def _has_no_claims(issuer: str, kind: SubjectKind, known: Known) -> bool:
+    found = known.rules(issuer)
     is_cluster = found is not None and isinstance(found.naming, ServiceAccountNaming)
-    return is_cluster or subject.kind is SubjectKind.SERVICE_ACCOUNT
+    return is_cluster or kind is SubjectKind.SERVICE_ACCOUNT
 
 
 def _may_be_claimed(pattern: str) -> bool:
@@ -107,13 +108,13 @@ def _may_be_claimed(pattern: str) -> bool:
 class _Granted:
     """What is granted to anybody of an issuer, by where that is."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, entries: Iterable[Entry], kinds: Kinds) -> None:
         self._nothing: frozenset[Permission] = frozenset()
         self._at: dict[tuple[str, str], frozenset[Permission]] = {}
         self._within: dict[tuple[str, str], frozenset[Permission]] = {}
         for entry in entries:
             if entry.rule.effect is Effect.ALLOW:
-                for issuer in _issuers(entry):
+                for issuer in kinds.issuers(entry):
                     self._add(issuer, entry)
 
     def _add(self, issuer: str, entry: Entry) -> None:
@@ -142,11 +143,7 @@ class _Granted:
         )
 
 
-def _could_be_vain(entry: Entry, known: Known) -> bool:
+def _could_be_vain(issuers: frozenset[str], known: Known) -> bool:
     """Whether policies are all that grants anything to whom a denial concerns."""
     elsewhere = known.granted_elsewhere
-    return elsewhere is not None and elsewhere.isdisjoint(_issuers(entry))
-
-
-def _issuers(entry: Entry) -> set[str]:
-    return {subject.issuer for subject in entry.subjects}
+    return elsewhere is not None and elsewhere.isdisjoint(issuers)

@@ -6,7 +6,7 @@ from typing import Final
 
 from proxy.core.attributes import HARDWAREDATA
 from proxy.core.policy.codes import Code
-from proxy.core.policy.doubts.doubt import Doubt, of_rule, origin_of
+from proxy.core.policy.doubts.doubt import Doubt, Kinds, of_rule, origin_of
 from proxy.core.policy.faults import Fault, ticked
 from proxy.core.policy.rules import READ, ROLES, Effect, Role, product
 from proxy.core.policy.subjects import Entry, PolicySet, SubjectKind
@@ -32,7 +32,8 @@ def wide(policies: PolicySet, besides: frozenset[int]) -> Iterator[Doubt]:
         for number, entry in enumerate(policies)
         if number not in besides and entry.rule.effect is Effect.ALLOW
     ]
-    kept = _kept(grants)
+    kinds = Kinds()
+    kept = _kept(grants, kinds)
     for entry in grants:
         if entry.claim or _only_reads(entry):
             continue
@@ -46,19 +47,19 @@ def wide(policies: PolicySet, besides: frozenset[int]) -> Iterator[Doubt]:
             yield of_rule(entry, fault, "namespaces", where)
             continue
         patterns = [name for name in entry.rule.namespaces if name.endswith("*")]
-        if patterns and _is_for_everyone(entry) and beside.to_somebody is not None:
+        if patterns and _is_for_everyone(entry, kinds) and beside.to_somebody is not None:
             message = f"lets everyone of an issuer write in {ticked(patterns[:_SHOWN], ', ')}"
             hint = f"name a group or a client, as {_example(beside.to_somebody)}"
             yield of_rule(entry, Fault(message, hint, Code.WIDE))
 
 
-def _kept(grants: list[Entry]) -> dict[str, _Kept]:
+def _kept(grants: list[Entry], kinds: Kinds) -> dict[str, _Kept]:
     found: dict[str, _Kept] = {}
     for entry in grants:
-        for issuer in {subject.issuer for subject in entry.subjects}:
+        for issuer in kinds.issuers(entry):
             kept = found.get(issuer, _Kept())
             to_namespaces = None if "*" in entry.rule.namespaces or entry.claim else entry
-            to_somebody = None if _is_for_everyone(entry) else entry
+            to_somebody = None if _is_for_everyone(entry, kinds) else entry
             found[issuer] = _Kept(
                 _better(kept.to_namespaces, to_namespaces), _better(kept.to_somebody, to_somebody)
             )
@@ -76,8 +77,8 @@ def _only_reads(entry: Entry) -> bool:
     return entry.rule.permissions <= _READS
 
 
-def _is_for_everyone(entry: Entry) -> bool:
-    return any(subject.kind is SubjectKind.EVERYONE for subject in entry.subjects)
+def _is_for_everyone(entry: Entry, kinds: Kinds) -> bool:
+    return any(kind is SubjectKind.EVERYONE for _, kind in kinds.of(entry))
 
 
 def _example(entry: Entry) -> str:

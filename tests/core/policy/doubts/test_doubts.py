@@ -1,5 +1,6 @@
 """What is doubtful about policies, each with its place and what would be right."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from proxy.core.policy import Origin, PolicySet, Rule, dotted, doubts
 from proxy.core.policy.doubts import Directory, Known, comparing
 from proxy.core.policy.origins import ClaimOrigin
 from proxy.core.policy.subjects import Entry, SubjectKind
-from tests.core.policy.documents import policies, policy
+from tests.core.policy.documents import Looked, policies, policy
 
 BLUE = {"issuer": "corp", "group": "/blue"}
 RED = {"issuer": "corp", "group": "/red"}
@@ -469,6 +470,19 @@ def test_what_is_too_long_to_be_compared_is_counted() -> None:
     assert found.uncompared == 2
     assert [doubt.document for doubt in found.found] == ["three"]
     assert comparing.MOST < 1200 * 1200
+
+
+@pytest.mark.parametrize("document", ["grant", "claim", "deny"])
+def test_subjects_are_gone_through_a_few_times_however_many_rules_they_have(document: str) -> None:
+    rules = {
+        "grant": one(grant("*", role="editor")),
+        "claim": one({"namespacesFromClaim": "spaces", "role": "editor"}, to=ACCOUNT),
+        "deny": policy(deny=[{"namespaces": ["a"]}]),
+    }
+    [entry] = policies(rules[document])
+    subjects = Looked(entry.subjects * (comparing.MOST // 4))
+    doubts.find(PolicySet([replace(entry, subjects=subjects)] * 100), NOTHING_ELSE)
+    assert subjects.times < 10
 
 
 def test_a_rule_that_is_in_no_file_cannot_be_doubted() -> None:
