@@ -23,6 +23,12 @@ from proxy.core.policy.testmodel import PATCH_TYPES
 from proxy.core.supposed import Supposed, identify
 from proxy.core.wire import Fields, RawRequest, Reply
 
+MOST: Final = 250_000
+"""How much may be asked at once, as `cost` counts it; it takes some seconds."""
+
+_LONG: Final = 128
+"""A body of so many bytes takes as long to judge as another case to decide."""
+
 _ANY_NAME: Final = "any"
 _NAMED: Final = frozenset({Verb.GET, Verb.UPDATE, Verb.PATCH, Verb.DELETE})
 _WATCH: Final = (Parameter.of("watch", "true"),)
@@ -100,6 +106,13 @@ def rehearse(
     rules = rules_for(who)
     cases = (Case(trial, named, r, _decide(trial, who, r, rules)) for r in _requests(trial))
     return Rehearsal(placed, tuple(cases))
+
+
+def cost(trial: Trial) -> int:
+    """How much it takes to ask what a test asks: its cases, more for a body. Nothing is asked."""
+    asked = trial.request
+    cases = len(asked.verbs) * len(asked.resources) * max(len(asked.namespaces), 1)
+    return cases * (1 + len(body.render(trial.body)) // _LONG)
 
 
 def origins(rules: Iterable[Rule]) -> Iterator[Origin]:

@@ -9,10 +9,10 @@ from proxy.core.attributes import PatchType, Verb
 from proxy.core.identity import IssuerRules, OidcNaming
 from proxy.core.policy import ROLES, Combine, Effect, PolicySet, Role, Rule, RuleSet, combined
 from proxy.core.policy.origins import ClaimOrigin
-from proxy.core.rehearsal import Case, Unasked, Verdict, rehearse
+from proxy.core.rehearsal import Case, Unasked, Verdict, cost, rehearse
 from proxy.core.wire import Fields, RawRequest
 from tests.core.policy.documents import policies, policy
-from tests.core.policy.trials import BLUE, CLAIM, asking, placed, trial
+from tests.core.policy.trials import BLUE, CLAIM, TRIAL, asking, placed, trial
 
 BOUNDED = {
     "hostSelector": {"inNamespaces": ["pool-a"]},
@@ -81,6 +81,20 @@ def test_what_is_asked_is_a_request_that_can_be_sent(request_: dict[str, Any]) -
         method = narrowing.METHODS[asked.verb]
         sent = Fields(fields if method not in {"GET", "DELETE"} else ())
         assert attributes.parse(RawRequest(method, attributes.render(asked), sent)) == asked
+
+
+@pytest.mark.parametrize(
+    ("tested", "costs"),
+    [
+        (asking(verbs=["get", "list"], resources=["hostclaims", "secrets"]), 4),
+        (trial(request={"verbs": ["list"], "resources": ["hostclaims"]}), 1),
+        (trial(request={**TRIAL["request"], "namespaces": ["a"] * 9}), 9),
+        (trial(body={"spec": {"image": {"url": "x" * 1280}}}), 11),
+    ],
+)
+def test_what_a_test_costs_is_known_before_it_is_asked(tested: dict[str, Any], costs: int) -> None:
+    [one] = placed(tested)
+    assert cost(one.trial) == costs
 
 
 def test_an_apply_needs_both_of_its_verbs() -> None:

@@ -12,8 +12,9 @@ from proxy.cli.policy import sources, verdicts
 from proxy.cli.policy.sources import Sources
 from proxy.core.coverage import covered
 from proxy.core.identity import Identity
-from proxy.core.policy import RuleSet
-from proxy.core.rehearsal import rehearse
+from proxy.core.policy import Placed, RuleSet
+from proxy.core.rehearsal import MOST, cost, rehearse
+from proxy.core.terminal import printable
 
 _FAILED: Final = 1
 # So many tests are asked before somebody wonders whether anything happens.
@@ -82,7 +83,8 @@ def test(
     What an IAM permits people, other than by claims of their tokens, is not known here.
 
     Exit codes: 0 if all tests passed, 1 if one failed or fewer rules are tested than
-    --min-coverage says, 2 if files or options cannot be used or there is no test to run.
+    --min-coverage says, 2 if files or options cannot be used, or there is no test to run or
+    more to ask than fits in some seconds.
     """  # noqa: D301 - click wants the character \b itself
     if not paths and config is None:
         raise click.UsageError("give a PATH or --config")
@@ -93,6 +95,7 @@ def test(
     if not chosen:
         # That nothing was tested must not look like success to a pipeline.
         raise click.UsageError("there is no test to run, write documents of `kind: PolicyTest`")
+    _check_cost(chosen)
     issuers = given.issuers if config is not None else None
     rules_for = partial(_with_shadows, given) if shadow else given.rules_for
     if len(chosen) > _QUICK:
@@ -105,6 +108,17 @@ def test(
         click.echo(f"{issuer}: what the IAM permits is not known here, and not tested", err=True)
     click.echo(_FORMATS[output](run), nl=False)
     raise SystemExit(0 if run.passed else _FAILED)
+
+
+def _check_cost(chosen: list[Placed]) -> None:
+    """A line of a test may ask for millions of cases, and who runs tests did not write them all."""
+    costs = [cost(one.trial) for one in chosen]
+    if sum(costs) > MOST:
+        most = chosen[costs.index(max(costs))]
+        message = f"more is asked than fits in some seconds, most of it by {most.origin}"
+        hint = "name less there, or choose tests with --run"
+        click.echo(printable(f"hostclaim-proxy: {message}, {hint}"), err=True)
+        raise SystemExit(sources.WRONG_CONFIGURATION)
 
 
 def _with_shadows(given: Sources, identity: Identity) -> RuleSet:

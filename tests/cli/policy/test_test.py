@@ -208,6 +208,17 @@ def test_what_takes_a_while_says_that_it_goes_on(folder: Path) -> None:
     assert result_of(folder, TESTS).stderr == ""
 
 
+def test_what_would_take_too_long_is_not_asked(folder: Path) -> None:
+    many = TESTS.replace("[blue-dev]", f"[{', '.join(['blue-dev'] * 500)}]")
+    many = many.replace("[get, list]", f"[{', '.join(['get'] * 501)}]")
+    result = result_of(folder, TESTS + many.partition("tests:\n")[2].replace("people", "many"))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(
+        "hostclaim-proxy: more is asked than fits in some seconds, "
+        f"most of it by {folder}/blue-test.yaml:10 blue spec.tests[1], name less"
+    )
+
+
 def test_some_tests_are_run_and_say_nothing_of_coverage(folder: Path) -> None:
     result = result_of(folder, TESTS + WRITES, "--run", "read")
     assert result.exit_code == 0
