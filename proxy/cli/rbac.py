@@ -7,15 +7,13 @@ from typing import Any
 
 import click
 
-from proxy.cli import yamltext
+from proxy.cli import ending, yamltext
 from proxy.cli.account import service_account
 from proxy.core import rights
 from proxy.core.attributes import is_namespace
 from proxy.core.policy import PolicySet
 from proxy.core.rights import Account, Unnamed
 from proxy.edge.policyfiles import PolicyError, load
-
-WRONG_CONFIGURATION = 2
 
 
 @click.command()
@@ -56,8 +54,7 @@ def rbac(paths: tuple[Path, ...], also: tuple[str, ...], account: Account, outpu
     try:
         policies = load(paths)
     except PolicyError as exc:
-        click.echo(f"hostclaim-proxy: {exc}", err=True)
-        raise SystemExit(WRONG_CONFIGURATION) from exc
+        raise ending.unusable(exc) from exc
     for grant in rights.unnamed(policies):
         click.echo(_cannot_be_named(grant), err=True)
     printed = [
@@ -66,7 +63,7 @@ def rbac(paths: tuple[Path, ...], also: tuple[str, ...], account: Account, outpu
         for manifest in rights.manifests(rights.needed(policies, namespace), namespace, account)
     ]
     if not printed:
-        click.echo("hostclaim-proxy: no policy grants anything in a namespace of a name", err=True)
+        ending.say("no policy grants anything in a namespace of a name")
         raise SystemExit(1)
     click.echo(_rendered(printed, output), nl=False)
 

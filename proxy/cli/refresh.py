@@ -8,11 +8,9 @@ from typing import Any
 
 import click
 
-from proxy.cli import logs
+from proxy.cli import ending, logs
 from proxy.refresher.config import Config
 from proxy.refresher.service import StartError, run
-
-WRONG_CONFIGURATION = 2
 
 
 @click.command()
@@ -122,8 +120,7 @@ def refresh(lease: str, management: str, log_level: str, **options: Any) -> None
     try:
         clean = asyncio.run(_run(config))
     except StartError as exc:
-        click.echo(f"hostclaim-proxy: {exc}", err=True)
-        raise SystemExit(WRONG_CONFIGURATION) from exc
+        raise ending.unusable(exc) from exc
     raise SystemExit(0 if clean else 1)
 
 

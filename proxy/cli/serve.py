@@ -11,13 +11,11 @@ import uvloop
 
 from proxy import settings
 from proxy.app import StartError
-from proxy.cli import logs
+from proxy.cli import ending, logs
 from proxy.serving import Running, Single, Supervisor, hire
 from proxy.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
-
-WRONG_CONFIGURATION = 2
 
 
 @click.command()
@@ -47,8 +45,7 @@ def serve(config: Path, log_level: str) -> None:
         made = _made(loaded, log_level)
         clean = uvloop.run(_serve(made))
     except (SettingsError, StartError) as exc:
-        click.echo(f"hostclaim-proxy: {exc}", err=True)
-        raise SystemExit(WRONG_CONFIGURATION) from exc
+        raise ending.unusable(exc) from exc
     raise SystemExit(0 if clean else 1)
 
 

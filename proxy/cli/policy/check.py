@@ -6,11 +6,10 @@ from pathlib import Path
 import click
 
 from proxy import settings
-from proxy.cli import admin, printout
+from proxy.cli import admin, ending, printout
 from proxy.cli.policy import beyond
 from proxy.cli.policy.beyond import BeyondError
 from proxy.cli.policy.reports import FORMS, Report
-from proxy.cli.policy.sources import WRONG_CONFIGURATION
 from proxy.core.policy import Origin, PolicySet, Severity, doubts
 from proxy.core.policy.doubts import Known
 from proxy.edge.policyfiles import PolicyError
@@ -125,8 +124,7 @@ def _configured(config: Path) -> Settings:
     try:
         return settings.load(config)
     except SettingsError as exc:
-        _say(str(exc))
-        raise SystemExit(WRONG_CONFIGURATION) from exc
+        raise ending.unusable(exc) from exc
 
 
 def _known(configured: Settings | None, issuers: tuple[str, ...]) -> Known:
@@ -153,11 +151,10 @@ def _report(contents: Contents, known: Known, asked: _Questions) -> Report:
     try:
         found = doubts.find(policies, _ask(asked, known, policies))
     except BeyondError as exc:
-        _say(str(exc))
-        raise SystemExit(WRONG_CONFIGURATION) from exc
+        raise ending.unusable(exc) from exc
     if number := found.uncompared:
         rules = "1 rule is" if number == 1 else f"{number} rules are"
-        _say(f"{rules} too long to be compared with others")
+        ending.say(f"{rules} too long to be compared with others")
     problems = tuple(located(contents, found.found))
     return Report(problems, texts, _documents(policies), len(policies), len(policies.shadows()))
 
@@ -165,7 +162,7 @@ def _report(contents: Contents, known: Known, asked: _Questions) -> Report:
 def _ask(asked: _Questions, known: Known, policies: PolicySet) -> Known:
     """What the cluster and Keycloak say besides."""
     if asked.cluster:
-        names = beyond.namespaces(asked.kubeconfig, asked.context, _say)
+        names = beyond.namespaces(asked.kubeconfig, asked.context, ending.say)
         known = replace(known, namespaces=names)
     if asked.iam is not None:
         if known.issuers is not None and asked.iam not in known.issuers:
@@ -175,13 +172,9 @@ def _ask(asked: _Questions, known: Known, policies: PolicySet) -> Known:
         rules = known.rules(asked.iam)
         url = asked.issuer_url if rules is None else rules.url
         realm = Realm(url, asked.admin_client_id, asked.secret_file, asked.ca_file)
-        found = beyond.directory(asked.iam, rules, policies, realm, _say)
+        found = beyond.directory(asked.iam, rules, policies, realm, ending.say)
         known = replace(known, directories={asked.iam: found})
     return known
-
-
-def _say(line: str) -> None:
-    click.echo(f"hostclaim-proxy: {line}", err=True)
 
 
 def _documents(policies: PolicySet) -> int:

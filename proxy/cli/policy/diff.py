@@ -8,11 +8,9 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from proxy.cli import printout
-from proxy.cli.policy.sources import WRONG_CONFIGURATION
+from proxy.cli import ending, printout
 from proxy.core.difference import Finding, TooMuchError, compare, notes, words
 from proxy.core.policy import PolicySet, Read
-from proxy.core.terminal import printable
 from proxy.edge.policyfiles import (
     GitError,
     MissingError,
@@ -94,9 +92,7 @@ def diff(*, old: str, new: str, path: str, allow_missing: bool, fail_on: str, ou
         before, after = (_load(side, path, missing=allow_missing) for side in (old, new))
         found = Found(compare(before.policies, after.policies), notes(before, after))
     except (PolicyError, GitError, TooMuchError) as exc:
-        for line in str(exc).split("\n"):
-            click.echo(f"hostclaim-proxy: {printable(line)}", err=True)
-        raise SystemExit(WRONG_CONFIGURATION) from exc
+        raise ending.unusable(exc) from exc
     click.echo(_RENDERED[output](found), nl=False)
     if _fails(found.findings, FailOn(fail_on)):
         raise SystemExit(1)

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import click
 
-from proxy.cli.policy.sources import WRONG_CONFIGURATION
+from proxy.cli import ending
 from proxy.cli.tenant.realm import Realm
 from proxy.core.identity import Identity, IssuerRules
 from proxy.core.supposed import exemplify
-from proxy.core.terminal import printable
 from proxy.edge.keycloakadmin import AdminError, connect, example
 from proxy.settings import IssuerSettings
 
@@ -41,7 +40,5 @@ def ask(live: Live, issuer: IssuerSettings, rules: IssuerRules) -> Identity:
     try:
         claims = example(connect(access), live.client_id, live.username)
     except AdminError as exc:
-        # Names of users and clients are in it, as somebody else chose them.
-        click.echo(f"hostclaim-proxy: {printable(str(exc))}", err=True)
-        raise SystemExit(WRONG_CONFIGURATION) from exc
+        raise ending.unusable(exc) from exc
     return exemplify(claims, rules, time.time())

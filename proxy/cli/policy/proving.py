@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from proxy.app import StartError, verifying
-from proxy.cli.policy.sources import WRONG_CONFIGURATION
+from proxy.cli import ending
 from proxy.core.errors import Unavailable
 from proxy.core.identity import Identity
 from proxy.core.wire import Fields, RawRequest
@@ -27,8 +27,7 @@ def prove(file: Path, settings: Settings) -> Identity:
     try:
         return asyncio.run(_authenticated(_read(file), settings))
     except (StartError, Unavailable) as exc:
-        click.echo(f"hostclaim-proxy: {exc}", err=True)
-        raise SystemExit(WRONG_CONFIGURATION) from exc
+        raise ending.unusable(exc) from exc
 
 
 async def _authenticated(token: str, settings: Settings) -> Identity:

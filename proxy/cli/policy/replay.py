@@ -10,9 +10,10 @@ from typing import Any, Final, NamedTuple
 import click
 
 from proxy.cli import printout
+from proxy.cli.ending import UNUSABLE
 from proxy.cli.policy import sources
 from proxy.cli.policy.shadow import Problems
-from proxy.cli.policy.sources import WRONG_CONFIGURATION, Sources
+from proxy.cli.policy.sources import Sources
 from proxy.core.replay import Answer, Outcome, Recorded, Replay, outcome, read
 from proxy.core.tally import MOST, Times
 from proxy.edge import auditreader
@@ -101,7 +102,7 @@ def replay(
     problems.end()
     printout.show(output, _lines(found), _value(found))
     if problems.broken:
-        raise SystemExit(WRONG_CONFIGURATION)
+        raise SystemExit(UNUSABLE)
     if found.fails(FailOn(fail_on)):
         raise SystemExit(1)
 

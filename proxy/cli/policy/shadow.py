@@ -7,12 +7,11 @@ from typing import Any, Final
 import click
 
 from proxy.cli import printout
+from proxy.cli.ending import UNUSABLE
 from proxy.core.tally import Change, Tally, Times
 from proxy.core.terminal import printable
 from proxy.edge import auditreader
 from proxy.edge.auditreader import Line, Unreadable
-
-CANNOT_BE_USED: Final = 2
 
 _HEAD: Final = ("WHO", "VERB", "RESOURCE", "NAMESPACE", "WOULD BE", "COUNT", "FIRST", "LAST", "BY")
 # How many lines are told one by one, and after how many it is told that it goes on.
@@ -58,7 +57,7 @@ def shadow(paths: tuple[Path, ...], fail: bool, output: str) -> None:  # noqa: F
     problems.end()
     printout.show(output, _lines(tally), _value(tally, problems.number))
     if problems.broken:
-        raise SystemExit(CANNOT_BE_USED)
+        raise SystemExit(UNUSABLE)
     if fail and tally.changed:
         raise SystemExit(1)
 

@@ -3,17 +3,16 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from proxy import settings
+from proxy.cli import ending
 from proxy.core.identity import Identity, IssuerRules
 from proxy.core.policy import Combination, Placed, PolicySet, RuleSet
 from proxy.edge.policyfiles import PolicyError, load_with_tests
 from proxy.settings import Settings, SettingsError
-
-WRONG_CONFIGURATION: Final = 2
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -79,8 +78,7 @@ def given(paths: tuple[Path, ...], config: Path | None) -> Sources:
         read = None if config is None else settings.load(config)
         return _made(paths, read)
     except (PolicyError, SettingsError) as exc:
-        click.echo(f"hostclaim-proxy: {exc}", err=True)
-        raise SystemExit(WRONG_CONFIGURATION) from exc
+        raise ending.unusable(exc) from exc
 
 
 def _made(paths: tuple[Path, ...], read: Settings | None) -> Sources:

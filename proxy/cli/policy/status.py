@@ -11,8 +11,7 @@ import click
 import httpx
 
 from proxy import settings
-from proxy.cli import printout
-from proxy.cli.policy.sources import WRONG_CONFIGURATION
+from proxy.cli import ending, printout
 from proxy.core.policy import inforce
 from proxy.core.policy.inforce import InForce
 from proxy.core.terminal import printable
@@ -70,8 +69,7 @@ def status(management: str | None, config: Path | None, output: str) -> None:
             management = address_of(settings.load(config).management.address)
         known = _asked((management or DEFAULT).rstrip("/") + POLICIES)
     except (SettingsError, _CannotAskError) as exc:
-        click.echo(f"hostclaim-proxy: {exc}", err=True)
-        raise SystemExit(WRONG_CONFIGURATION) from exc
+        raise ending.unusable(exc) from exc
     value = json.loads(inforce.encode(known))
     printout.show(output, text(known, datetime.now(UTC)), value)
     raise SystemExit(0 if known.error is None and known.agree else 1)

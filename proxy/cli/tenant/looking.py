@@ -4,10 +4,9 @@ from typing import Any
 
 import click
 
-from proxy.cli import printout
+from proxy.cli import ending, printout
 from proxy.cli.tenant import printing
 from proxy.cli.tenant.realm import Realm, failing
-from proxy.core.terminal import printable
 from proxy.edge.keycloakadmin import Found
 
 
@@ -19,7 +18,7 @@ def list_tenants(realm: Realm, /, output: str) -> None:
     """List the tenants."""
     found, broken = realm.tenants(printing.hand(dry_run=True)).all()
     for fault in broken:
-        click.echo(printable(f"hostclaim-proxy: {fault}"), err=True)
+        ending.say(str(fault))
     table = printout.table([_HEAD, *(_row(each) for each in found)])
     printout.show(output, table, [_shown(each) for each in found])
 
