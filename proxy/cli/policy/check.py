@@ -5,9 +5,8 @@ from pathlib import Path
 
 import click
 
-from proxy import settings
 from proxy.cli import admin, ending, printout
-from proxy.cli.policy import beyond
+from proxy.cli.policy import beyond, sources
 from proxy.cli.policy.beyond import BeyondError
 from proxy.cli.policy.reports import FORMS, Report
 from proxy.core.policy import Origin, PolicySet, Severity, doubts
@@ -15,7 +14,7 @@ from proxy.core.policy.doubts import Known
 from proxy.edge.policyfiles import PolicyError
 from proxy.edge.policyfiles.locating import located
 from proxy.edge.policyfiles.reading import Contents, compiled, read
-from proxy.settings import Settings, SettingsError
+from proxy.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +37,7 @@ class _Questions:
 
 @click.command()
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--config",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The proxy's configuration: its issuers, what its IAM grants, and without a PATH"
-    " its policies.",
-)
+@sources.configuration(": its issuers, what its IAM grants, and without a PATH its policies.")
 @click.option(
     "--issuer",
     "issuers",
@@ -105,9 +98,8 @@ def check(
     the cluster or Keycloak cannot be asked.
     """  # noqa: D301 - click wants the character \b itself
     asked = _Questions(**questions)  # type: ignore[arg-type] # click has checked them
-    configured = None if config is None else _configured(config)
-    if not paths and configured is not None and configured.policies is not None:
-        paths = configured.policies.paths
+    configured = sources.configured(config)
+    paths = sources.chosen(paths, configured)
     if not paths:
         raise click.UsageError("give a PATH, or a --config with policies")
     if asked.ca_file is None and configured is not None:
@@ -118,13 +110,6 @@ def check(
     failing = {Severity.ERROR, Severity(fail_on)}
     if any(problem.severity in failing for problem in report.problems):
         raise SystemExit(1)
-
-
-def _configured(config: Path) -> Settings:
-    try:
-        return settings.load(config)
-    except SettingsError as exc:
-        raise ending.unusable(exc) from exc
 
 
 def _known(configured: Settings | None, issuers: tuple[str, ...]) -> Known:

@@ -43,15 +43,20 @@ class Sources:
         return self.combination.of(self.files, identity)
 
 
+def configuration(what: str) -> Callable[[_Command], _Command]:
+    """The option that names the proxy's configuration, of which `what` counts."""
+    return click.option(
+        "--config",
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help=f"The proxy's configuration{what}",
+    )
+
+
 def options(command: _Command) -> _Command:
     """The options that say where policies are; `given` reads them."""
     for option in (
-        click.option(
-            "--config",
-            metavar="FILE",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="The proxy's configuration: its policies, its issuers, and what its IAM grants.",
-        ),
+        configuration(": its policies, its issuers, and what its IAM grants."),
         click.option(
             "--policies",
             "paths",
@@ -75,15 +80,28 @@ def given(paths: tuple[Path, ...], config: Path | None) -> Sources:
     if config is None and not paths:
         raise click.UsageError("give --policies or --config")
     try:
-        read = None if config is None else settings.load(config)
-        return _made(paths, read)
-    except (PolicyError, SettingsError) as exc:
+        return _made(paths, configured(config))
+    except PolicyError as exc:
         raise ending.unusable(exc) from exc
 
 
-def _made(paths: tuple[Path, ...], read: Settings | None) -> Sources:
+def configured(config: Path | None) -> Settings | None:
+    """The settings in a file, if there is one; ends with 2 if it cannot be used."""
+    try:
+        return None if config is None else settings.load(config)
+    except SettingsError as exc:
+        raise ending.unusable(exc) from exc
+
+
+def chosen(paths: tuple[Path, ...], read: Settings | None) -> tuple[Path, ...]:
+    """The paths that are given, or else those of the settings."""
     if not paths and read is not None and read.policies is not None:
-        paths = read.policies.paths
+        return read.policies.paths
+    return paths
+
+
+def _made(paths: tuple[Path, ...], read: Settings | None) -> Sources:
+    paths = chosen(paths, read)
     written = load_with_tests(paths) if paths else None
     files, tests = (written.policies, written.tests) if written else (None, ())
     if read is None:

@@ -10,13 +10,13 @@ from typing import Final
 import click
 import httpx
 
-from proxy import settings
 from proxy.cli import ending, printout
+from proxy.cli.policy import sources
 from proxy.core.policy import inforce
 from proxy.core.policy.inforce import InForce
 from proxy.core.terminal import printable
 from proxy.edge.management import POLICIES
-from proxy.settings import Address, SettingsError
+from proxy.settings import Address
 
 DEFAULT: Final = "http://127.0.0.1:8081"
 PATIENCE: Final = 20.0
@@ -41,12 +41,7 @@ class _CannotAskError(Exception):
     metavar="URL",
     help=f"Where the proxy's operators are served.  [default: {DEFAULT}]",
 )
-@click.option(
-    "--config",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The proxy's configuration, which says where that is.",
-)
+@sources.configuration(", which says where that is.")
 @printout.option()
 def status(management: str | None, config: Path | None, output: str) -> None:
     """Show which policies a running proxy has in force, and which of their rules it never used.
@@ -64,11 +59,11 @@ def status(management: str | None, config: Path | None, output: str) -> None:
     """  # noqa: D301 - click wants the character \b itself
     if management is not None and config is not None:
         raise click.UsageError("give --management or --config, not both")
+    if (configured := sources.configured(config)) is not None:
+        management = address_of(configured.management.address)
     try:
-        if config is not None:
-            management = address_of(settings.load(config).management.address)
         known = _asked((management or DEFAULT).rstrip("/") + POLICIES)
-    except (SettingsError, _CannotAskError) as exc:
+    except _CannotAskError as exc:
         raise ending.unusable(exc) from exc
     value = json.loads(inforce.encode(known))
     printout.show(output, text(known, datetime.now(UTC)), value)

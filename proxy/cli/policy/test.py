@@ -30,12 +30,9 @@ _FORMATS: Final[Mapping[str, Callable[[verdicts.Run], str]]] = {
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
-@click.option(
-    "--config",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The proxy's configuration: what its issuers and its IAM's claims say counts as well."
-    " Its policies are tested, where no PATH is given.",
+@sources.configuration(
+    ": what its issuers and its IAM's claims say counts as well. Its policies are tested, where"
+    " no PATH is given."
 )
 @click.option("--run", "wanted", metavar="TEXT", help="Only tests whose name has TEXT in it.")
 @click.option(
