@@ -45,14 +45,8 @@ async def _page(core: Any, more: dict[str, Any]) -> tuple[list[str], str]:
             limit=PAGE, **more, _preload_content=False, _request_timeout=ANSWER_SECONDS
         )
         async with response:
-            if response.status in {401, 403}:
-                raise NamespacesError(
-                    "cannot list the namespaces: the credentials lack the right to `list` them"
-                )
             if response.status != 200:
-                raise NamespacesError(
-                    f"cannot list the namespaces: it answers with HTTP status {response.status}"
-                )
+                raise NamespacesError(f"cannot list the namespaces: {_why(response.status)}")
             page = json.loads(await response.read())
         names = [str(item["metadata"]["name"]) for item in page["items"] or ()]
         return names, str(page["metadata"].get("continue") or "")
@@ -61,3 +55,13 @@ async def _page(core: Any, more: dict[str, Any]) -> tuple[list[str], str]:
         raise NamespacesError(f"cannot list the namespaces: no answer ({kind})") from exc
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise NamespacesError("cannot list the namespaces: the answer cannot be read") from exc
+
+
+def _why(status: int) -> str:
+    match status:
+        case 401:
+            return "the credentials are wrong, or have expired"
+        case 403:
+            return "the credentials lack the right to `list` them"
+        case _:
+            return f"it answers with HTTP status {status}"

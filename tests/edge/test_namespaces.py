@@ -45,7 +45,7 @@ async def test_a_cluster_without_any_has_none(tmp_path: Path) -> None:
     ("behaviour", "why"),
     [
         (answer({}, "403 Forbidden"), "lack the right to `list` them"),
-        (answer({}, "401 Unauthorized"), "lack the right to `list` them"),
+        (answer({}, "401 Unauthorized"), "are wrong, or have expired"),
         (answer({}, "503 Service Unavailable"), "it answers with HTTP status 503"),
         (answer("<html>"), "the answer cannot be read"),
         (answer({"items": [{}]}), "the answer cannot be read"),
