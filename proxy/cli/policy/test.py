@@ -8,13 +8,13 @@ from typing import Final
 import click
 
 from proxy.cli import printout
+from proxy.cli.ending import unusable
 from proxy.cli.policy import sources, verdicts
 from proxy.cli.policy.sources import Sources
 from proxy.core.coverage import covered
 from proxy.core.identity import Identity
 from proxy.core.policy import Placed, RuleSet
 from proxy.core.rehearsal import MOST, cost, rehearse
-from proxy.core.terminal import printable
 
 _FAILED: Final = 1
 # So many tests are asked before somebody wonders whether anything happens.
@@ -113,9 +113,7 @@ def _check_cost(chosen: list[Placed]) -> None:
     if sum(costs) > MOST:
         most = chosen[costs.index(max(costs))]
         message = f"more is asked than fits in some seconds, most of it by {most.origin}"
-        hint = "name less there, or choose tests with --run"
-        click.echo(printable(f"hostclaim-proxy: {message}, {hint}"), err=True)
-        raise SystemExit(sources.WRONG_CONFIGURATION)
+        raise unusable(f"{message}, name less there, or choose tests with --run")
 
 
 def _with_shadows(given: Sources, identity: Identity) -> RuleSet:
