@@ -96,16 +96,23 @@ class RuleSet:
         # By what was asked for, so there are no more than permissions.
         self._where: dict[Permission, Reach] = {}
         self._found: dict[_Asked, Any] = {}
+        # What the rules that are kept permit, where there are several, within each bounds.
+        reaches: dict[tuple[Effect, str], dict[Bounds, frozenset[Permission]]] = {}
         for rule in self._rules:
             index = self._index[rule.effect]
             for pattern in rule.namespaces:
-                kept = index.setdefault(pattern, [])
+                if (kept := index.get(pattern)) is None:
+                    index[pattern] = [rule]
+                    continue
                 # INVARIANT: each rule kept adds a permission to those before it that
                 # go as far, so there are at most as many as there are permissions for
                 # each bounds, and a lookup costs the same however many rules there are.
-                as_far = [k for k in kept if k.bounds in {UNBOUNDED, rule.bounds}]
-                if not as_far or not rule.permissions <= _union(as_far):
+                first = {kept[0].bounds: kept[0].permissions}
+                reach = reaches.setdefault((rule.effect, pattern), first)
+                here = reach.get(rule.bounds, _NOTHING)
+                if not rule.permissions <= here | reach.get(UNBOUNDED, _NOTHING):
                     kept.append(rule)
+                    reach[rule.bounds] = here | rule.permissions
 
     def __iter__(self) -> Iterator[Rule]:
         """All of them, as they were given."""

@@ -131,6 +131,20 @@ def test_a_rule_that_goes_no_further_adds_nothing() -> None:
     assert bounds_of(RuleSet([rule("blue-dev"), *twice])) == [UNBOUNDED]
 
 
+def test_rules_of_many_bounds_are_not_compared_with_each_other() -> None:
+    looked_at: list[object] = []
+
+    class Noted(Bounds):
+        def __hash__(self) -> int:
+            looked_at.append(self)
+            return super().__hash__()
+
+    many = [Noted(max_host_claims=number) for number in range(100)]
+    rules = RuleSet(bounded("blue-dev", bounds=bounds, number=0) for bounds in many)
+    assert bounds_of(rules) == many
+    assert len(looked_at) < 500
+
+
 def test_bounds_of_wider_patterns_count_too() -> None:
     rules = RuleSet([bounded("blue-*"), rule("blue-dev"), bounded("*", bounds=Bounds())])
     assert bounds_of(rules) == [UNBOUNDED, FEW, UNBOUNDED]
