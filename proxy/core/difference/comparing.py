@@ -36,6 +36,8 @@ _MET: Final = 5
 """How many are told of those to whom a denial means something."""
 
 _FEW: Final = 10
+# How many bounds are compared in the time of a question.
+_COMPARED: Final = 5
 
 _BOUNDED: Final = product((HOSTCLAIMS.plural,), (Verb.CREATE, Verb.UPDATE, Verb.PATCH))
 _NOTHING: Final[frozenset[Permission]] = frozenset()
@@ -127,6 +129,7 @@ class _Issuer:
                 view.allowed[name] = rules.allowed(namespace)
                 _mark_permissions(view, name, namespace, rules, less)
                 if bounded:
+                    self._sides.count(_comparisons(rules, namespace) // _COMPARED)
                     _mark_bounds(view, name, namespace, rules, less)
         return view
 
@@ -362,6 +365,15 @@ def _mark_bounds(
                     one = (rule.bounds,)
                     pair = (was, one) if change is Change.WIDENED else (one, now)
                     view.mark(Key(change, rule.origin, bounds=pair), name, permission)
+
+
+def _comparisons(rules: Rules, namespace: str) -> int:
+    """How many bounds of one side meet how many of the other."""
+    return sum(
+        len(rules.old.all_matching(Effect.ALLOW, *permission, namespace))
+        * len(rules.new.all_matching(Effect.ALLOW, *permission, namespace))
+        for permission in _BOUNDED
+    )
 
 
 _Asked: TypeAlias = tuple[str, Verb, str]

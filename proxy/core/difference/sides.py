@@ -119,16 +119,21 @@ class Sides:
         Raises:
             TooMuchError: too much has been asked.
         """
-        self._count(len(names) + _SOMEBODY)
+        self.count(len(names) + _SOMEBODY)
         claims = {_renamed(claim): tuple(names)} if claim else {}
         if (identity := persona(subjects, claims)) is None:
             return None
         old, new = self.old.policies, self.new.policies
         rules = Rules(identity, old.rules_for(identity), new.rules_for(identity))
-        self._count(sum(len(rule.namespaces) for side in rules for rule in side) // _INDEXED)
+        self.count(sum(len(rule.namespaces) for side in rules for rule in side) // _INDEXED)
         return rules
 
-    def _count(self, questions: int) -> None:
+    def count(self, questions: int) -> None:
+        """Note what takes as long as some questions.
+
+        Raises:
+            TooMuchError: too much has been asked.
+        """
         self._asked += questions
         if self._asked > _MOST:
             raise TooMuchError("too much is changed at once to say what for whom")

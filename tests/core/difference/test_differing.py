@@ -228,6 +228,17 @@ def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         compare([], changed)
 
 
+def test_too_many_bounds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bounded(image: str) -> PolicySet:
+        bounds = [{"maxHostClaims": n, "images": [f"https://{image}{n}/"]} for n in range(20)]
+        return read(*(allow(BLUE, namespaces=["a"], bounds=each) for each in bounds))
+
+    monkeypatch.setattr("proxy.core.difference.sides._MOST", 200)
+    assert difference.compare(read(), bounded("b"))
+    with pytest.raises(TooMuchError, match="too much"):
+        difference.compare(bounded("a"), bounded("b"))
+
+
 @pytest.mark.parametrize(
     ("pattern", "found"),
     [
