@@ -56,6 +56,7 @@ MADE: Final[dict[str, Callable[[Path], object]]] = {
     "typographic-quotes": _text(lambda good: good.replace(b"viewer", "“viewer”".encode())),
     "non-breaking-space": _text(lambda good: good.replace(b"  name", "\u00a0 name".encode())),
     "ten-mebibytes": _text(lambda _: b"#" * 10 * 2**20),
+    "fifty-thousand-values": _text(lambda good: good + b"x: [" + b"a, " * 50_000 + b"]\n"),
     "deep-nesting": _text(lambda _: b"[" * 100_000),
     "deep-mappings": _text(lambda good: good + b"x: " + b"{a: " * 1000),
     "symlink-loop": _instead(lambda path: path.symlink_to(path.name)),

@@ -80,7 +80,7 @@ _DOUBTS: Final = frozenset(
 
 _MEANINGS: Final[Mapping[Code, str]] = {
     Code.UNREADABLE: "A file or folder cannot be read.",
-    Code.TOO_LARGE: "A file has more bytes than a policy file may have.",
+    Code.TOO_LARGE: "A file has more bytes, or a document more values, than a policy may have.",
     Code.NO_DOCUMENT: "A file has no document, or a folder has no file.",
     Code.NOT_UTF8: "A file is not text in UTF-8.",
     Code.INVISIBLE_CHARACTER: "A character makes a file look other than it is.",

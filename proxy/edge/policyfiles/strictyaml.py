@@ -33,6 +33,8 @@ class _Mark(Protocol):
 
 
 _DEEPEST: Final = 32
+# Of one document. Each that is wrong takes a kilobyte to be told.
+_MOST: Final = 50_000
 # What YAML 1.2 calls printable, less what makes a file look other than it is: a
 # carriage return on its own and the line separators of Unicode end a line for
 # YAML and not for most editors; direction marks reorder what is shown.
@@ -115,13 +117,14 @@ _Stands: TypeAlias = _Place | _Mark | None
 _NONE: Final[Mapping[str, _Mark | None]] = MappingProxyType({})
 
 
-class _TooDeepError(Exception):
-    """A document nests deeper than any policy does."""
+class _TooMuchError(Exception):
+    """A document is such as no policy is, and what else it says is not looked at."""
 
-    def __init__(self, path: Path, position: Position) -> None:
+    def __init__(self, path: Path, position: Position, fault: Fault) -> None:
         super().__init__()
         self.path = path
         self.position = position
+        self.fault = fault
 
 
 def read(
@@ -159,22 +162,22 @@ class _Reader:
         # As `yaml.parse` yields them, at half the cost.
         self._events = iter(CSafeLoader(text).get_event, None)
         self._problems: list[Problem] = []
+        self._left = _MOST
 
     def read(self, pause: Callable[[], None]) -> tuple[list[Document], list[Problem]]:
         documents: list[Document] = []
         try:
             for event in self._events:
                 if isinstance(event, DocumentStartEvent):
+                    self._left = _MOST
                     tree, place = self._piece(next(self._events), ())
                     if tree is not None:
                         documents.append(Document(self._file, tree, _layout(place)))
                     pause()
         except yaml.MarkedYAMLError as exc:
             self._broken(exc)
-        except _TooDeepError as exc:
-            message = f"nests deeper than {_DEEPEST} levels"
-            fault = Fault(message, "no policy does", Code.TOO_DEEP)
-            self._problem(exc.position, exc.path[:1], fault)
+        except _TooMuchError as exc:
+            self._problem(exc.position, exc.path[:1], exc.fault)
         else:
             if not documents and not self._problems:
                 hint = "delete the file, or write a policy"
@@ -183,8 +186,9 @@ class _Reader:
         return documents, self._problems
 
     def _piece(self, event: Event, path: Path) -> tuple[object, _Stands]:
-        if len(path) > _DEEPEST:
-            raise _TooDeepError(path, _at(event.start_mark))
+        self._left -= 1
+        if len(path) > _DEEPEST or self._left < 0:
+            raise self._too_much(event, path)
         match event:
             case ScalarEvent():
                 return self._scalar(event, path), event.start_mark
@@ -197,6 +201,13 @@ class _Reader:
                 fault = Fault(f"is the alias `*{event.anchor}`", hint, Code.ALIAS)
                 self._problem(event, path, fault)
         return None, event.start_mark
+
+    def _too_much(self, event: Event, path: Path) -> _TooMuchError:
+        fault = Fault(f"nests deeper than {_DEEPEST} levels", "no policy does", Code.TOO_DEEP)
+        if self._left < 0:
+            message = f"has more than {_MOST} names and values"
+            fault = Fault(message, "make several documents of it", Code.TOO_LARGE)
+        return _TooMuchError(path, _at(event.start_mark), fault)
 
     def _sequence(self, start: CollectionStartEvent, path: Path) -> tuple[list[object], _Place]:
         self._refuse_properties(start, path)
