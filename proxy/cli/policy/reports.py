@@ -6,7 +6,7 @@ so each form escapes what would be more than text to its reader.
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,9 @@ from proxy.cli import printout
 from proxy.core.policy import Code, Problem, Severity
 from proxy.core.policy.excerpts import Text
 from proxy.core.terminal import printable
+
+MOST: Final = 1000
+"""How many problems people are told, who would read no more; a file has room for 500,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def text(report: Report) -> str:
     """For people: each problem with its line and a caret, and a summary."""
     lines_of = cache(lambda file: Text(report.contents[file]))
     told: list[str] = []
-    for problem in report.problems:
+    for problem in report.problems[:MOST]:
         place = f"{problem.file}:{problem.position.line}:{problem.position.column}"
         told.append(printable(f"{place}: {problem.severity}: {problem.said} [{problem.code}]"))
         known = problem.file in report.contents
@@ -56,8 +59,13 @@ def text(report: Report) -> str:
             number = str(problem.position.line)
             told.append(f"  {number} | {found[0]}".rstrip())
             told.append(f"  {' ' * len(number)} | {found[1]}")
-    told.append(_summary(report))
-    return "".join(f"{line}\n" for line in told)
+    return "".join(f"{line}\n" for line in (*told, *_end(report)))
+
+
+def _end(report: Report) -> Iterator[str]:
+    if (more := len(report.problems) - MOST) > 0:
+        yield f"and {more} more, which -o json has"
+    yield _summary(report)
 
 
 def _summary(report: Report) -> str:
@@ -182,9 +190,9 @@ def _github(report: Report) -> str:
         f"::{problem.severity.value} file={_property(_relative(problem.file))}"
         f",line={problem.position.line},col={problem.position.column}"
         f",title={_property(problem.code.value)}::{_data(printable(problem.said))}"
-        for problem in report.problems
+        for problem in report.problems[:MOST]
     )
-    return "".join(f"{line}\n" for line in (*commands, _summary(report)))
+    return "".join(f"{line}\n" for line in (*commands, *_end(report)))
 
 
 def _data(value: str) -> str:

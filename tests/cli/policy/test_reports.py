@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy import __version__
-from proxy.cli.policy.reports import FORMS, Report
+from proxy.cli.policy.reports import FORMS, MOST, Report
 from proxy.core.policy import Code, Position, Problem
 
 ODD = "policies/a b:c,d%é\n::error::x.yaml"
@@ -19,6 +19,17 @@ WIDE = Problem(
 )
 WRONG = Problem("policies/blue.yaml", Position(1, 1), "", "is not YAML", code=Code.NOT_YAML)
 REPORT = Report((WRONG, WIDE), {ODD: b"", "policies/blue.yaml": b"["})
+
+
+@pytest.mark.parametrize("form", ["text", "github"])
+def test_people_are_told_a_thousand_and_how_many_more(form: str) -> None:
+    many = Report((WRONG,) * (MOST + 2), {})
+    told = FORMS[form](many).splitlines()
+    assert told[MOST:] == [
+        "and 2 more, which -o json has",
+        f"{MOST + 2} errors in 1 file",
+    ]
+    assert len(json.loads(FORMS["json"](many))["findings"]) == MOST + 2
 
 
 def test_sarif_has_what_its_schema_requires() -> None:
