@@ -11,6 +11,7 @@ from proxy.cli.policy import sources, told
 from proxy.cli.policy.asking import asked, details
 from proxy.cli.policy.sources import Sources
 from proxy.cli.policy.who import Who, who
+from proxy.core import wording
 from proxy.core.attributes import ResourceRequest
 from proxy.core.errors import Unauthenticated
 from proxy.core.explanation import Bound, Explanation
@@ -136,7 +137,7 @@ def _bound_lines(bounds: tuple[Bound, ...]) -> Iterator[str]:
     for bound in bounds:
         either = "or" if bound.verb is verb else bound.verb.value
         verb = bound.verb
-        yield f"  {either}: {told.bounds(bound.bounds)}"
+        yield f"  {either}: {wording.bounds(bound.bounds)}"
         yield f"      {bound.rule.origin}"
 
 

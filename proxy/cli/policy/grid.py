@@ -13,6 +13,7 @@ from typing import Final
 
 from proxy.cli import printout
 from proxy.cli.policy import told
+from proxy.core import wording
 from proxy.core.holders import Named
 from proxy.core.identity import Identity
 from proxy.core.matrix import Cell, Row
@@ -159,9 +160,9 @@ def _words(cell: Cell, numbers: dict[str, int]) -> str:
         return _NOTHING
     words = _permissions(cell.permitted | cell.denied)
     if cell.denied:
-        words += f"{_LESS}{_verbs(cell.denied)}"
+        words += f"{_LESS}{wording.permissions(cell.denied)}"
     if cell.bounds:
-        said = " or ".join(told.bounds(bounds) for bounds in cell.bounds)
+        said = "; or ".join(wording.bounds(bounds) for bounds in cell.bounds)
         words += f" [{numbers.setdefault(said, len(numbers) + 1)}]"
     return words
 
@@ -169,11 +170,6 @@ def _words(cell: Cell, numbers: dict[str, int]) -> str:
 def _permissions(granted: frozenset[Permission]) -> str:
     for role in (Role.EDITOR, Role.VIEWER):
         if ROLES[role] <= granted:
-            more = _verbs(granted - ROLES[role])
+            more = wording.permissions(granted - ROLES[role])
             return f"{role}, {more}" if more else role.value
-    return _verbs(granted)
-
-
-def _verbs(permissions: frozenset[Permission]) -> str:
-    plurals = told.by_resource(permissions)
-    return "; ".join(f"{plural}: {' '.join(verbs)}" for plural, verbs in plurals.items())
+    return wording.permissions(granted)

@@ -12,6 +12,7 @@ from proxy.cli.policy import grid, sources, told
 from proxy.cli.policy.sources import Sources
 from proxy.cli.policy.who import Who, who
 from proxy.core import matrix as core
+from proxy.core import wording
 from proxy.core.attributes import is_namespace
 from proxy.core.errors import Unauthenticated
 from proxy.core.holders import Named
@@ -121,9 +122,9 @@ def _row(row: Row) -> dict[str, Any]:
 def _cell(cell: Cell) -> dict[str, Any]:
     return {
         "namespace": cell.column.name,
-        "may": told.by_resource(cell.permitted),
-        "denied": told.by_resource(cell.denied),
-        "bounds": [told.bounds_value(bounds) for bounds in cell.bounds],
+        "may": wording.verbs_by_resource(cell.permitted),
+        "denied": wording.verbs_by_resource(cell.denied),
+        "bounds": [wording.bounds_value(bounds) for bounds in cell.bounds],
     }
 
 

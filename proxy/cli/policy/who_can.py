@@ -10,6 +10,7 @@ from proxy.cli import printout
 from proxy.cli.policy import sources, told
 from proxy.cli.policy.asking import asked
 from proxy.cli.policy.sources import Sources
+from proxy.core import wording
 from proxy.core.attributes import ResourceRequest
 from proxy.core.holders import Holder, Refused, Unless, holders
 
@@ -86,7 +87,7 @@ def _more(one: Holder) -> Iterator[str]:
     if one.namespaces:
         yield f"      in {', '.join(one.namespaces)}"
     for number, bound in enumerate(one.bounds):
-        yield f"      {'or' if number else 'within'}: {told.bounds(bound.bounds)}"
+        yield f"      {'or' if number else 'within'}: {wording.bounds(bound.bounds)}"
     for unless in one.unless:
         subject = f"{unless.subject.kind} {unless.subject.value}".rstrip()
         yield f"      but not who is also {subject}: {_because(unless)}"
@@ -102,7 +103,9 @@ def _holder(one: Holder) -> dict[str, Any]:
         "rules": [told.rule(rule) for rule in one.rules],
         "bounds": [told.bound(bound) for bound in one.bounds],
         "namespaces": [*one.namespaces],
-        "unless": [{"who": told.subject(unless.subject), **_why(unless)} for unless in one.unless],
+        "unless": [
+            {"who": wording.subject_value(unless.subject), **_why(unless)} for unless in one.unless
+        ],
     }
 
 

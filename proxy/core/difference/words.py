@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from proxy.core import wording
 from proxy.core.attributes import Verb
-from proxy.core.bounds import Bounds
 from proxy.core.difference.findings import Because, Change, Finding, Place
 from proxy.core.policy import ROLES, Permission
 from proxy.core.policy.rules import PLURALS, product
-from proxy.core.policy.subjects import Subject, SubjectKind
+from proxy.core.policy.subjects import Subject
 from proxy.core.terminal import printable
 
 _LISTED: Final = 100
@@ -82,8 +82,8 @@ def reasons(finding: Finding) -> Iterator[str]:
         yield f"{'before' if after else 'now'}: {printable(finding.refusal)}"
     was, now = finding.bounds
     if was or now:
-        yield f"before: {'; or '.join(map(bounds, was))}"
-        yield f"now: {'; or '.join(map(bounds, now))}"
+        yield printable(f"before: {'; or '.join(map(wording.bounds, was))}")
+        yield printable(f"now: {'; or '.join(map(wording.bounds, now))}")
     for met in finding.met:
         yield f"who is {whom(*met.subjects)} as well {_ONE[met.change]} {_same(met)}"
     if finding.more:
@@ -92,8 +92,7 @@ def reasons(finding: Finding) -> Iterator[str]:
 
 def whom(subject: Subject) -> str:
     """Somebody as messages call them: `corp group /tenants/blue`."""
-    named = (subject.issuer, subject.kind.value, subject.value)
-    return printable(" ".join(filter(None, named)))
+    return printable(wording.subject(subject))
 
 
 def permissions(what: Iterable[Permission]) -> str:
@@ -101,16 +100,9 @@ def permissions(what: Iterable[Permission]) -> str:
     what = frozenset(what)
     if what == _EVERYTHING:
         return "everything"
-    said = "; ".join(f"{plural}: {' '.join(verbs)}" for plural, verbs in by_resource(what).items())
+    said = wording.permissions(what)
     role = next((role for role in ROLES if ROLES[role] == what), None)
     return f"{role} ({said})" if role else said
-
-
-def by_resource(what: Iterable[Permission]) -> dict[str, list[str]]:
-    """The verbs of each resource, in the order in which the format has them."""
-    asked = frozenset(what)
-    found = {p: [v.value for v in Verb if (p, v) in asked] for p in PLURALS}
-    return {plural: verbs for plural, verbs in found.items() if verbs}
 
 
 def where(finding: Finding) -> str:
@@ -131,35 +123,20 @@ def _is_after(change: Change) -> bool:
     return change.widens or change is Change.TOGETHER
 
 
-def bounds(one: Bounds) -> str:
-    """How far a HostClaim may go."""
-    said = []
-    if one.required_labels:
-        labels = ", ".join(f"{key}={value}" for key, value in one.required_labels)
-        said.append(f"hosts with the labels {labels}")
-    if one.host_namespaces:
-        said.append(f"hosts of {', '.join(one.host_namespaces)}")
-    if one.images:
-        said.append(f"images under {', '.join(one.images)}")
-    if one.max_host_claims is not None:
-        said.append(f"at most {one.max_host_claims} in the namespace")
-    return printable(", ".join(said) or "no bounds")
-
-
 def value(finding: Finding) -> dict[str, Any]:
     """A finding for programs, in the words of policy documents; what is empty is left out."""
     was, now = finding.bounds
     found = {
-        "subjects": [_subject(subject) for subject in finding.subjects],
-        "permissions": by_resource(finding.permissions),
+        "subjects": [wording.subject_value(subject) for subject in finding.subjects],
+        "permissions": wording.verbs_by_resource(finding.permissions),
         "namespaces": [_place_value(place) for place in finding.places],
         "ofHosts": finding.hosts,
         "namespacesFromClaim": finding.claim,
         "rule": str(finding.rule or ""),
         "denial": str(finding.denial or ""),
         "refusal": finding.refusal,
-        "boundsBefore": [_bounds(one) for one in was],
-        "boundsAfter": [_bounds(one) for one in now],
+        "boundsBefore": [wording.bounds_value(one) for one in was],
+        "boundsAfter": [wording.bounds_value(one) for one in now],
         "together": [value(met) for met in finding.met],
         "more": finding.more,
     }
@@ -167,27 +144,9 @@ def value(finding: Finding) -> dict[str, Any]:
     return head | {key: what for key, what in found.items() if what}
 
 
-def _subject(subject: Subject) -> dict[str, Any]:
-    everyone = subject.kind is SubjectKind.EVERYONE
-    return {"issuer": subject.issuer, subject.kind.value: True if everyone else subject.value}
-
-
 def _place_value(place: Place) -> dict[str, Any]:
     left = [{"namespace": one.namespace, "because": one.because.value} for one in place.but]
     return {"namespace": place.namespace} | ({"except": left} if left else {})
-
-
-def _bounds(one: Bounds) -> dict[str, Any]:
-    selector = {
-        "matchLabels": dict(one.required_labels),
-        "inNamespaces": list(one.host_namespaces),
-    }
-    found = {
-        "hostSelector": {key: what for key, what in selector.items() if what},
-        "images": list(one.images),
-    }
-    said: dict[str, Any] = {key: what for key, what in found.items() if what}
-    return said if one.max_host_claims is None else said | {"maxHostClaims": one.max_host_claims}
 
 
 def _place(place: Place, *, gains: bool) -> str:

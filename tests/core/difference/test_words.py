@@ -106,17 +106,17 @@ def said(old: list[Any], new: list[Any]) -> list[str]:
             [
                 "corp group /blue gets wider bounds for hostclaims: create update patch in a",
                 f"by {ALLOWED.format('p0')}",
-                "before: at most 2 in the namespace",
+                "before: at most 2 claims in the namespace",
                 (
-                    "now: hosts with the labels b=c, hosts of d-*, images under https://a/,"
-                    " at most 3 in the namespace"
+                    "now: hosts with b=c, hosts in d-*, images under https://a/,"
+                    " at most 3 claims in the namespace"
                 ),
                 "corp group /blue gets narrower bounds for hostclaims: create update patch in a",
                 f"until now by {ALLOWED.format('p0')}",
-                "before: at most 2 in the namespace",
+                "before: at most 2 claims in the namespace",
                 (
-                    "now: hosts with the labels b=c, hosts of d-*, images under https://a/,"
-                    " at most 3 in the namespace"
+                    "now: hosts with b=c, hosts in d-*, images under https://a/,"
+                    " at most 3 claims in the namespace"
                 ),
             ],
         ),
@@ -126,7 +126,7 @@ def said(old: list[Any], new: list[Any]) -> list[str]:
             [
                 "corp group /blue gets wider bounds for hostclaims: create update patch in a",
                 f"by {ALLOWED.format('p0')}",
-                "before: at most 2 in the namespace",
+                "before: at most 2 claims in the namespace",
                 "now: no bounds",
             ],
         ),
