@@ -187,7 +187,7 @@ def _github(report: Report) -> str:
     A command is a line that begins with `::`; no text can end its own.
     """
     commands = (
-        f"::{problem.severity.value} file={_property(_relative(problem.file))}"
+        f"::{problem.severity.value} file={printable(_property(_relative(problem.file)))}"
         f",line={problem.position.line},col={problem.position.column}"
         f",title={_property(problem.code.value)}::{_data(printable(problem.said))}"
         for problem in report.problems[:MOST]

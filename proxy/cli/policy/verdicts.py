@@ -50,7 +50,7 @@ def junit(run: Run) -> str:
     suites: dict[tuple[str, str], list[Rehearsal]] = {}
     for one in run.rehearsals:
         origin = one.placed.origin
-        suites.setdefault((origin.file, origin.document), []).append(one)
+        suites.setdefault((printable(origin.file), origin.document), []).append(one)
     for (file, document), found in suites.items():
         failures = str(sum(1 for one in found if one.failed))
         suite = SubElement(
@@ -69,7 +69,7 @@ def _junit_case(suite: Element, one: Rehearsal) -> None:
         "testcase",
         name=one.placed.trial.name,
         classname=origin.document,
-        file=origin.file,
+        file=printable(origin.file),
         line=str(origin.line),
     )
     if one.failed:
@@ -90,7 +90,7 @@ def _named(placed: Placed) -> str:
 
 
 def _failure(one: Rehearsal) -> Iterator[str]:
-    yield f"{one.placed.origin}: {printable(one.placed.trial.name)}"
+    yield printable(f"{one.placed.origin}: {one.placed.trial.name}")
     for case in one.failed:
         yield f"    {printable(case.who)}: {_asked(case.request)}"
         yield f"  - expected {_expected(case)}"
@@ -131,7 +131,7 @@ def _coverage(coverage: Coverage, run: Run) -> Iterator[str]:
     decided = len(coverage.rules) - len(coverage.idle)
     wanted = "" if run.covers else f", and {run.wanted_percent} % are wanted"
     yield f"{decided} of {len(coverage.rules)} rules decided a case, {coverage.percent} %{wanted}"
-    yield from (f"  {origin} decided none" for origin in coverage.idle)
+    yield from (printable(f"  {origin} decided none") for origin in coverage.idle)
     if coverage.unasked:
         yield f"no test asks about the namespaces {', '.join(coverage.unasked)}"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from proxy.core.policy.codes import Code, Severity
+from proxy.core.terminal import printable
 
 SHOWN: Final = 80
 """How many characters of a text a message quotes."""
@@ -91,7 +92,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.position.line}:{self.position.column}"
-        return f"{place}: {self.said}"
+        return printable(f"{place}: {self.said}")
 
 
 def shown(text: str) -> str:

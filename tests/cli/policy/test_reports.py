@@ -99,3 +99,4 @@ def test_no_text_makes_another_command(file: str, message: str, hint: str) -> No
     [command, summary, rest] = re.split(r"\r|\n", told)
     assert re.fullmatch(r"::error file=[^:,]*,line=1,col=1,title=invalid-value::.*", command)
     assert (summary, rest) == ("1 error in 1 file", "")
+    assert command.isprintable()

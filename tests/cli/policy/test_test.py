@@ -284,6 +284,18 @@ def test_junit_has_a_suite_for_each_document(folder: Path) -> None:
     assert "  + got deny: no policy grants you create" in str(failure.text)
 
 
+@pytest.mark.parametrize("form", ["text", "junit"])
+def test_the_name_of_a_file_drives_nothing(tmp_path: Path, form: str) -> None:
+    folder = tmp_path / "\x1b[2J\n::error::x"
+    folder.mkdir()
+    (folder / "\udcff.yaml").write_text(f"{POLICIES}---\n{TESTS}{WRITES}")
+    result = run(folder, "-o", form)
+    assert "?[2J?::error::x/?.yaml:19 blue spec.tests[1]: blue's people write" in result.output
+    assert result.output.replace("\n", "").isprintable()
+    if form == "junit":
+        ET.fromstring(result.output.encode())  # noqa: S314 - ours
+
+
 def test_a_configuration_says_how_tokens_are_read_and_what_claims_grant(folder: Path) -> None:
     config = folder.parent / "proxy.yaml"
     claims = "entitlements:\n  claims:\n  - {issuer: corp, claim: teams, pattern: '{namespace}'"
