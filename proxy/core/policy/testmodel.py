@@ -13,6 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from proxy.core import attributes
 from proxy.core.attributes import HOSTCLAIMS, OPT_IN, SERVED, Resource, Verb
+from proxy.core.identity import is_issuer_name
 from proxy.core.policy import values
 from proxy.core.policy.codes import Code
 from proxy.core.policy.faults import Fault, ticked
@@ -43,6 +44,13 @@ def _check_words(value: str) -> str:
     return value
 
 
+def _check_issuer(value: str) -> str:
+    if not is_issuer_name(value):
+        hint = "write its name in the configuration, a DNS label"
+        values.refuse_value(f"no issuer can be called {shown(value)}", hint)
+    return value
+
+
 def _check_rule(value: str) -> str:
     if not _RULE.fullmatch(value):
         values.refuse_value(f"{shown(value)} is no rule", "write `spec.allow[0]`")
@@ -57,6 +65,11 @@ def _check_namespace(value: str) -> str:
 
 
 Words = Annotated[str, AfterValidator(_check_words), values.schema(minLength=1, maxLength=_LONGEST)]
+Issuer = Annotated[
+    str,
+    AfterValidator(_check_issuer),
+    values.schema(pattern="^(?!system$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"),
+]
 PatchType = Annotated[
     str, values.one_of("type of patch", PATCH_TYPES), values.schema(enum=[*PATCH_TYPES])
 ]
@@ -84,7 +97,7 @@ class Person(Model):
         }
     )
 
-    issuer: values.Text
+    issuer: Issuer
     """The issuer's name in the configuration of the proxy."""
     username: values.Text = ""
     """The username."""

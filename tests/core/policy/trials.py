@@ -81,6 +81,16 @@ WRONG: list[tuple[dict[str, Any], str]] = [
             "write `[...]`, or lines that begin with `- `"
         ),
     ),
+    *(
+        (
+            with_piece(("identity", "issuer"), issuer),
+            (
+                f"{HERE}.identity.issuer: no issuer can be called `{issuer}`, "
+                "write its name in the configuration, a DNS label"
+            ),
+        )
+        for issuer in ("::error::corp", "Corp", "system", "")
+    ),
     (
         with_piece(("identity", "groups"), ["system:masters"]),
         (
