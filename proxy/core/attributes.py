@@ -39,6 +39,14 @@ class PatchType(StrEnum):
     STRATEGIC = "application/strategic-merge-patch+json"
     APPLY = "application/apply-patch+yaml"
 
+    @property
+    def short(self) -> str:
+        """What it is called where no header is written: `apply`."""
+        return self.name.lower()
+
+
+PATCH_TYPES: Final = {kind.short: kind for kind in PatchType}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resource:

@@ -12,6 +12,7 @@ from proxy.core.attributes import (
     HARDWAREDATA,
     HOSTCLAIMS,
     OPT_IN,
+    PATCH_TYPES,
     SERVED,
     PatchType,
     Resource,
@@ -28,9 +29,6 @@ from proxy.core.policy import Combination, Effect, PolicySet, Rule, RuleSet
 from proxy.core.policy.faults import suggestion, ticked
 from proxy.core.policy.rules import covers
 from proxy.core.shadow import Difference
-
-PATCHES: Final = {patch.name.lower(): patch for patch in PatchType}
-"""What the types of a patch are called for short."""
 
 BOUNDED: Final = frozenset({Verb.CREATE, Verb.UPDATE, Verb.PATCH})
 """What a HostClaim is written by, and bounds are about."""
@@ -83,7 +81,7 @@ def question(
     """The request that somebody asks about, in words as kubectl takes them.
 
     `namespace` is None for all of them. A name is that of an object, and no rule goes by
-    it. `patch` is one of `PATCHES`; a patch is a merge patch unless it says otherwise.
+    it. `patch` is one of `PATCH_TYPES`; a patch is a merge patch unless it says otherwise.
 
     Raises:
         ValueError: there is no such request.
@@ -175,7 +173,7 @@ def _patch(verb: Verb, resource: Resource, text: str) -> PatchType | None:
         if text:
             raise ValueError(f"a `{verb}` is no patch, and has no type of one")
         return None
-    served = {name: patch for name, patch in PATCHES.items() if patch in resource.patch_types}
+    served = {name: patch for name, patch in PATCH_TYPES.items() if patch in resource.patch_types}
     found = served.get(text or "merge")
     if found is None:
         raise ValueError(f"`{text}` is no patch of {resource.plural}, use {ticked(served, ' or ')}")

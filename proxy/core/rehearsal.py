@@ -12,14 +12,13 @@ from itertools import product
 from typing import Final, assert_never
 
 from proxy.core import answer, attributes, body, media, narrowing, secrets
-from proxy.core.attributes import Parameter, PatchType, ResourceRequest, Verb
+from proxy.core.attributes import PATCH_TYPES, Parameter, PatchType, ResourceRequest, Verb
 from proxy.core.body import Object
 from proxy.core.entitlement import Allow, Deny, authorize
 from proxy.core.errors import Forbidden, Refused, Unauthenticated
 from proxy.core.identity import Identity, IssuerRules
 from proxy.core.narrowing import STAMP, STAMPED, Call, UpstreamRequest
 from proxy.core.policy import Effect, Origin, Placed, Rule, RuleSet, Trial, places
-from proxy.core.policy.testmodel import PATCH_TYPES
 from proxy.core.supposed import Supposed, identify
 from proxy.core.wire import Fields, RawRequest, Reply
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from proxy.core.explanation import PATCHES, explain, question
+from proxy.core.attributes import PATCH_TYPES
+from proxy.core.explanation import explain, question
 from proxy.core.policy import ClaimGrant, ClaimGrants, Combination, Combine, Role
 from proxy.core.supposed import Supposed, identify
 from tests.oracle import strategies
@@ -81,7 +82,7 @@ class Asked:
         path += f"/{self.subresource}" if self.subresource else ""
         headers: tuple[tuple[str, str], ...] = ()
         if self.patch:
-            headers = (("Content-Type", PATCHES[self.patch].value),)
+            headers = (("Content-Type", PATCH_TYPES[self.patch].value),)
         elif self.verb in {"create", "update"}:
             headers = (("Content-Type", "application/json"),)
         query = "?watch=true" if self.verb == "watch" else ""
@@ -99,7 +100,9 @@ def questions(draw: st.DrawFn) -> Asked:
     name = None if verb in OF_COLLECTIONS else draw(strategies.names)
     status = resource == "hostclaims" and verb in {"get", "update", "patch"}
     subresource = "status" if status and draw(st.integers(0, 4)) == 0 else ""
-    served = list(PATCHES) if resource == "secrets" else [p for p in PATCHES if p != "strategic"]
+    served = (
+        list(PATCH_TYPES) if resource == "secrets" else [p for p in PATCH_TYPES if p != "strategic"]
+    )
     patch = draw(st.sampled_from(served)) if verb == "patch" else ""
     return Asked(verb, resource, namespace, name, subresource, patch)
 

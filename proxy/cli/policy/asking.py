@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import click
 
-from proxy.core.attributes import ResourceRequest
-from proxy.core.explanation import PATCHES, question
+from proxy.core.attributes import PATCH_TYPES, ResourceRequest
+from proxy.core.explanation import question
 
 _OPTIONS: Final = (
     click.argument("verb"),
@@ -30,8 +30,8 @@ _DETAILS: Final = (
         "--patch-type",
         "patch",
         default="",
-        type=click.Choice(["", *PATCHES]),
-        metavar=f"[{'|'.join(PATCHES)}]",
+        type=click.Choice(["", *PATCH_TYPES]),
+        metavar=f"[{'|'.join(PATCH_TYPES)}]",
         help="Of a patch; a server-side apply needs `create` as well. Left out, it is `merge`.",
     ),
 )

@@ -54,14 +54,14 @@ def request(of: ResourceRequest) -> dict[str, Any]:
         "namespace": of.namespace,
         "name": of.name,
         "subresource": of.subresource,
-        "patchType": of.patch_type,
+        "patchType": of.patch_type and of.patch_type.short,
     }
     return {key: value for key, value in found.items() if value}
 
 
 def asked(of: ResourceRequest) -> str:
     """The same in words."""
-    verb = f"{of.verb} ({of.patch_type})" if of.patch_type else of.verb
+    verb = f"{of.verb} ({of.patch_type.short})" if of.patch_type else of.verb
     name = "/".join(filter(None, (of.resource.plural, of.name)))
     about = f"the {of.subresource} of {name}" if of.subresource else name
     where = f"in {of.namespace}" if of.namespace else "in all namespaces"

@@ -1,11 +1,12 @@
 """How a run of tests went, for people and for programs."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from proxy.cli import printout
+from proxy.cli.policy import told
 from proxy.core.attributes import ResourceRequest
 from proxy.core.coverage import Coverage
 from proxy.core.policy import Placed, Rule
@@ -92,16 +93,14 @@ def _named(placed: Placed) -> str:
 def _failure(one: Rehearsal) -> Iterator[str]:
     yield printable(f"{one.placed.origin}: {one.placed.trial.name}")
     for case in one.failed:
-        yield f"    {printable(case.who)}: {_asked(case.request)}"
+        yield f"    {printable(case.who)}: {told.asked(_asked(case))}"
         yield f"  - expected {_expected(case)}"
         yield f"  + got {_got(case)}"
 
 
-def _asked(request: ResourceRequest) -> str:
-    what = request.resource.plural + (f"/{request.subresource}" if request.subresource else "")
-    how = f" ({request.patch_type.name.lower()})" if request.patch_type else ""
-    where = f"in {request.namespace}" if request.namespace else "in all namespaces"
-    return f"{request.verb}{how} {what} {where}"
+def _asked(case: Case) -> ResourceRequest:
+    """What is asked, by the name that the test gives if it gives one."""
+    return replace(case.request, name=case.trial.request.name or None)
 
 
 def _expected(case: Case) -> str:
@@ -183,23 +182,11 @@ def _case_data(case: Case) -> dict[str, Any]:
     wanted |= {"fields": [*expected.fields]} if expected.fields else {}
     return {
         "identity": case.who,
-        "request": _request_data(case.request),
+        "request": told.request(_asked(case)),
         "passed": case.passed,
         "expected": wanted,
         "got": _got_data(case.outcome),
     }
-
-
-def _request_data(request: ResourceRequest) -> dict[str, Any]:
-    told = {
-        "verb": str(request.verb),
-        "resource": request.resource.plural,
-        "subresource": request.subresource,
-        "namespace": request.namespace,
-        "name": request.name,
-        "patchType": request.patch_type and request.patch_type.name.lower(),
-    }
-    return {key: value for key, value in told.items() if value}
 
 
 def _got_data(outcome: Verdict | Unasked) -> dict[str, Any]:

@@ -11,8 +11,15 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from proxy.core import attributes
-from proxy.core.attributes import HOSTCLAIMS, OPT_IN, SERVED, Resource, Verb
+from proxy.core.attributes import (
+    HOSTCLAIMS,
+    OPT_IN,
+    PATCH_TYPES,
+    SERVED,
+    Resource,
+    Verb,
+    is_namespace,
+)
 from proxy.core.identity import is_issuer_name
 from proxy.core.policy import values
 from proxy.core.policy.codes import Code
@@ -24,8 +31,6 @@ from proxy.core.policy.rules import Effect
 
 KIND: Final = "PolicyTest"
 
-PATCH_TYPES: Final = {kind.name.lower(): kind for kind in attributes.PatchType}
-"""The types of a patch, by their names in a test."""
 _RESOURCES: Final = {resource.plural: resource for resource in (*SERVED, *OPT_IN)}
 _SUBRESOURCES: Final = tuple(dict.fromkeys(s for r in SERVED for s in r.subresources))
 _NAMED: Final = (Verb.GET, Verb.UPDATE, Verb.PATCH, Verb.DELETE)
@@ -58,7 +63,7 @@ def _check_rule(value: str) -> str:
 
 
 def _check_namespace(value: str) -> str:
-    if not attributes.is_namespace(value):
+    if not is_namespace(value):
         hint = "write its name, a request is for one namespace"
         values.refuse_value(f"{shown(value)} is no namespace", hint)
     return value

@@ -50,6 +50,13 @@ def test_bounds_are_told_with_what_is_allowed(policies: Path) -> None:
     ]
 
 
+def test_a_patch_is_told_by_the_short_name_of_its_type(policies: Path) -> None:
+    asked = ("patch", "hostclaims/web", "-n", "blue-dev", "--patch-type", "apply", *ALICE)
+    assert "patch (apply) hostclaims/web in blue-dev" in explain(policies, *asked).stdout
+    told = json.loads(explain(policies, *asked, "-o", "json").stdout)
+    assert told["request"]["patchType"] == "apply"
+
+
 def test_what_a_shadow_would_change_is_told_last(policies: Path) -> None:
     shadow = (policies / "blue.yaml").read_text().replace("name: blue", "name: later")
     shadow = shadow.replace("spec:", "spec:\n  enforcement: shadow").replace("blue-dev", "later")

@@ -139,7 +139,7 @@ def test_what_fails_is_shown_beside_what_was_expected(folder: Path) -> None:
         (
             "{verbs: [get], resources: [hostclaims], namespaces: [red], subresource: status}",
             "{decision: allow}",
-            "get hostclaims/status in red\n  - expected allow\n",
+            "get the status of hostclaims in red\n  - expected allow\n",
         ),
         (
             "{verbs: [list], resources: [hostclaims]}",
