@@ -1,6 +1,5 @@
 """`hostclaim-proxy policy replay`: decide a recorded audit log anew, by other policies."""
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from enum import StrEnum
@@ -10,17 +9,12 @@ from typing import Any, Final, NamedTuple
 import click
 
 from proxy.cli import printout
-from proxy.cli.ending import UNUSABLE
-from proxy.cli.policy import sources
-from proxy.cli.policy.shadow import Problems
+from proxy.cli.policy import records, sources
+from proxy.cli.policy.records import Records
 from proxy.cli.policy.sources import Sources
 from proxy.core.replay import Answer, Outcome, Recorded, Replay, outcome, read
 from proxy.core.tally import MOST, Times
-from proxy.edge import auditreader
-from proxy.edge.auditreader import Unreadable
-
-_PATIENCE: Final = 2.0
-_LOOK: Final = 1_000
+from proxy.edge.auditreader import Event
 
 
 class FailOn(StrEnum):
@@ -45,13 +39,7 @@ class Kind(NamedTuple):
 
 
 @click.command()
-@click.argument(
-    "audit",
-    metavar="AUDIT...",
-    nargs=-1,
-    required=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
-)
+@records.argument
 @sources.options
 @click.option(
     "--fail-on",
@@ -89,20 +77,11 @@ def replay(
     or a file cannot be used to its end.
     """  # noqa: D301 - click wants the character \b itself
     found = _Found(sources.given(paths, config))
-    problems = Problems()
-    began = last = time.monotonic()
-    for number, line in enumerate(auditreader.read(audit), start=1):
-        if isinstance(line.found, Unreadable):
-            problems.add(line, line.found)
-        else:
-            found.add(line.found)
-        if number % _LOOK == 0 and (now := time.monotonic()) - last > _PATIENCE:
-            last = now
-            click.echo(f"{number} lines read in {now - began:.0f} s", err=True)
-    problems.end()
+    logs = Records(audit)
+    for event in logs:
+        found.add(event)
     printout.show(output, _lines(found), _value(found))
-    if problems.broken:
-        raise SystemExit(UNUSABLE)
+    logs.end()
     if found.fails(FailOn(fail_on)):
         raise SystemExit(1)
 
@@ -119,7 +98,7 @@ class _Found:
         self.within_bounds = 0
         self.left_out = 0
 
-    def add(self, event: auditreader.Event) -> None:
+    def add(self, event: Event) -> None:
         """Decide a record anew, and count what comes of it."""
         recorded = read(event)
         if isinstance(recorded, str):

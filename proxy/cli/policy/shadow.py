@@ -7,29 +7,18 @@ from typing import Any, Final
 import click
 
 from proxy.cli import printout
-from proxy.cli.ending import UNUSABLE
+from proxy.cli.policy import records
+from proxy.cli.policy.records import Records
 from proxy.core.tally import Change, Tally, Times
-from proxy.core.terminal import printable
-from proxy.edge import auditreader
-from proxy.edge.auditreader import Line, Unreadable
 
 _HEAD: Final = ("WHO", "VERB", "RESOURCE", "NAMESPACE", "WOULD BE", "COUNT", "FIRST", "LAST", "BY")
-# How many lines are told one by one, and after how many it is told that it goes on.
-_TOLD: Final = 20
-_OFTEN: Final = 200_000
 
 
 @click.command()
-@click.argument(
-    "paths",
-    metavar="AUDIT...",
-    nargs=-1,
-    required=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
-)
+@records.argument
 @click.option("--fail", is_flag=True, help="End with 1 if anything would have been changed.")
 @printout.option()
-def shadow(paths: tuple[Path, ...], fail: bool, output: str) -> None:  # noqa: FBT001 - click's way
+def shadow(audit: tuple[Path, ...], fail: bool, output: str) -> None:  # noqa: FBT001 - click's way
     """List what policies with `enforcement: shadow` would have changed, by recorded audit logs.
 
     \b
@@ -46,40 +35,13 @@ def shadow(paths: tuple[Path, ...], fail: bool, output: str) -> None:  # noqa: F
     be read to its end.
     """  # noqa: D301 - click wants the character \b itself
     tally = Tally()
-    problems = Problems()
-    for number, line in enumerate(auditreader.read(paths), start=1):
-        if isinstance(line.found, Unreadable):
-            problems.add(line, line.found)
-        else:
-            tally.add(line.found)
-        if number % _OFTEN == 0:
-            click.echo(f"{number} lines read", err=True)
-    problems.end()
-    printout.show(output, _lines(tally), _value(tally, problems.number))
-    if problems.broken:
-        raise SystemExit(UNUSABLE)
+    found = Records(audit)
+    for event in found:
+        tally.add(event)
+    printout.show(output, _lines(tally), _value(tally, found.unreadable))
+    found.end()
     if fail and tally.changed:
         raise SystemExit(1)
-
-
-class Problems:
-    """Tells of lines that cannot be read, and of many how many more there are."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        self.broken = False
-
-    def add(self, line: Line, why: Unreadable) -> None:
-        """Tell of one; what ends a file is always told."""
-        self.number += 1
-        self.broken |= why.ends_file
-        if self.number <= _TOLD or why.ends_file:
-            click.echo(printable(f"{line.file}:{line.number}: {why.message}"), err=True)
-
-    def end(self) -> None:
-        """Say that there were more than were told."""
-        if self.number > _TOLD:
-            click.echo(f"{self.number} lines could not be read", err=True)
 
 
 def _value(tally: Tally, unreadable: int) -> dict[str, Any]:

@@ -216,8 +216,8 @@ def test_kinds_beyond_the_bound_are_counted(
 
 
 def test_that_it_goes_on_is_told(log: Path, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.cli.policy.replay._LOOK", 2)
-    monkeypatch.setattr("proxy.cli.policy.replay._PATIENCE", -1.0)
+    monkeypatch.setattr("proxy.cli.policy.records._LOOK", 2)
+    monkeypatch.setattr("proxy.cli.policy.records._PATIENCE", -1.0)
     assert "10 lines read in " in run(log, "--policies", old).stderr
 
 
