@@ -4,9 +4,9 @@ Reads what `audit` wrote. A record may be anything by the time that it is read, 
 what is missing in it is empty, and nothing here fails.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from proxy.core.audit import SHADOW_DECISION, SHADOW_REASON
 
@@ -15,6 +15,9 @@ MOST: Final = 10_000
 
 # Of a text; as long as the longest that is recorded.
 _LONGEST: Final = 2048
+
+
+_Kind = TypeVar("_Kind", bound=Hashable)
 
 
 class Change(NamedTuple):
@@ -41,16 +44,44 @@ class Times:
     last: str
 
 
-class Tally:
-    """Counts what is added, in bounded memory."""
+class Kinds(Generic[_Kind]):
+    """How often there was something of each kind, in bounded memory."""
 
     def __init__(self, most: int = MOST) -> None:
         """Tell no more than `most` kinds apart; what is of others is counted together."""
         self._most = most
-        self._found: dict[Change, Times] = {}
+        self._found: dict[_Kind, Times] = {}
+        self.left_out = 0
+
+    def add(self, kind: _Kind, time: str) -> None:
+        """Count one more, at some time."""
+        if (known := self._found.get(kind)) is not None:
+            known.count += 1
+            known.first = min(known.first, time)
+            known.last = max(known.last, time)
+        elif len(self._found) < self._most:
+            self._found[kind] = Times(1, time, time)
+        else:
+            self.left_out += 1
+
+    def items(self) -> Iterable[tuple[_Kind, Times]]:
+        """Each kind, in the order in which they came."""
+        return self._found.items()
+
+
+class Tally:
+    """Counts what is added, in bounded memory."""
+
+    def __init__(self, most: int = MOST) -> None:
+        """Tell no more than `most` kinds apart."""
+        self._kinds: Kinds[Change] = Kinds(most)
         self.records = 0
         self.changed = 0
-        self.left_out = 0
+
+    @property
+    def left_out(self) -> int:
+        """How many changes are of more kinds than are told apart."""
+        return self._kinds.left_out
 
     def add(self, event: Mapping[str, Any]) -> None:
         """Count a record."""
@@ -58,19 +89,11 @@ class Tally:
         if (change := _read(event)) is None:
             return
         self.changed += 1
-        time = _text(event, "requestReceivedTimestamp")
-        if (known := self._found.get(change)) is not None:
-            known.count += 1
-            known.first = min(known.first, time)
-            known.last = max(known.last, time)
-        elif len(self._found) < self._most:
-            self._found[change] = Times(1, time, time)
-        else:
-            self.left_out += 1
+        self._kinds.add(change, _text(event, "requestReceivedTimestamp"))
 
     def changes(self) -> Iterator[tuple[Change, Times]]:
         """What was counted, the most frequent first."""
-        yield from sorted(self._found.items(), key=lambda each: (-each[1].count, each[0]))
+        yield from sorted(self._kinds.items(), key=lambda each: (-each[1].count, each[0]))
 
 
 def _read(event: Mapping[str, Any]) -> Change | None:

@@ -13,7 +13,7 @@ from proxy.cli.policy import records, sources
 from proxy.cli.policy.records import Records
 from proxy.cli.policy.sources import Sources
 from proxy.core.replay import Answer, Outcome, Recorded, Replay, outcome, read
-from proxy.core.tally import MOST, Times
+from proxy.core.tally import Kinds, Times
 from proxy.edge.auditreader import Event
 
 
@@ -91,12 +91,11 @@ class _Found:
 
     def __init__(self, given: Sources) -> None:
         self._replay = Replay(given.policies, given.combination, given.issuers, given.asked)
-        self.kinds: dict[Kind, Times] = {}
+        self.kinds: Kinds[Kind] = Kinds()
         self.counts: Counter[Outcome] = Counter()
         self.unknown: Counter[str] = Counter()
         self.passed_over: Counter[str] = Counter()
         self.within_bounds = 0
-        self.left_out = 0
 
     def add(self, event: Event) -> None:
         """Decide a record anew, and count what comes of it."""
@@ -133,21 +132,14 @@ class _Found:
         where = request.namespace or ""
         told = (recorded.reason, answer.reason)
         kind = Kind(became.value, asked.user, request.verb.value, resource, where, *told)
-        if (known := self.kinds.get(kind)) is not None:
-            known.count += 1
-            known.first = min(known.first, recorded.time)
-            known.last = max(known.last, recorded.time)
-        elif len(self.kinds) < MOST:
-            self.kinds[kind] = Times(1, recorded.time, recorded.time)
-        else:
-            self.left_out += 1
+        self.kinds.add(kind, recorded.time)
 
 
 def _value(found: _Found) -> dict[str, Any]:
     return {
         "decided": found.counts.total(),
         **{each.value: found.counts[each] for each in Outcome},
-        "unlisted": found.left_out,
+        "unlisted": found.kinds.left_out,
         "bounded": found.within_bounds,
         "why": {"unknown": dict(found.unknown), "passedOver": dict(found.passed_over)},
         "differences": [
@@ -176,8 +168,8 @@ def _lines(found: _Found) -> Iterator[str]:
         yield f"  before: {kind.before}"
         yield f"  now: {kind.after}"
         yield ""
-    if found.left_out:
-        yield f"{found.left_out} more are of too many kinds to be listed"
+    if found.kinds.left_out:
+        yield f"{found.kinds.left_out} more are of too many kinds to be listed"
     for label, counted in (("unknown", found.unknown), ("passed over", found.passed_over)):
         for reason, count in counted.most_common():
             yield f"{label}: {count}, {reason}"

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import yaml
 from click.testing import CliRunner, Result
 
 from proxy.cli import main
+from proxy.cli.policy import replay
 from proxy.core.policy import RuleSet
+from proxy.core.tally import Kinds
 from proxy.edge.policyfiles import load
 from tests.fakes import FakeEntitlements, FakeUpstream
 from tests.identities import make_identity
@@ -209,7 +212,7 @@ def test_a_file_that_cannot_be_read_to_its_end_fails(log: Path, old: Path) -> No
 def test_kinds_beyond_the_bound_are_counted(
     log: Path, new: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.cli.policy.replay.MOST", 1)
+    monkeypatch.setattr(replay, "Kinds", partial(Kinds, 1))
     found = told(log, "--policies", new)
     assert (len(found["differences"]), found["unlisted"]) == (1, 3)
     assert "3 more are of too many kinds" in run(log, "--policies", new).stdout
