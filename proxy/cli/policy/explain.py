@@ -9,7 +9,6 @@ import click
 from proxy.cli import printout
 from proxy.cli.policy import sources, told
 from proxy.cli.policy.asking import asked, details
-from proxy.cli.policy.sources import Sources
 from proxy.cli.policy.who import Who, who
 from proxy.core import wording
 from proxy.core.attributes import ResourceRequest
@@ -70,7 +69,7 @@ def explain(
         _tell_nobody(refused, request, output)
         raise SystemExit(DENIED) from refused
     found = explained(identity, request, given.files, given.combination)
-    notes = tuple(_notes(given, identity.issuer))
+    notes = given.notes([identity.issuer])
     shown = len(found.near) if every else _NEAREST
     printout.show(
         output,
@@ -86,11 +85,6 @@ def _tell_nobody(refused: Unauthenticated, request: ResourceRequest, output: str
     lines = [f"deny: {refused.code} {refused.reason}: {told.asked(request)}", "", str(refused)]
     value = {"decision": "deny", "code": refused.code, "reason": str(refused)}
     printout.show(output, lines, value | {"request": told.request(request)})
-
-
-def _notes(given: Sources, issuer: str) -> Iterator[str]:
-    if issuer in given.asked:
-        yield f"what the IAM permits those of {issuer} is not known here, and counts besides"
 
 
 def _lines(

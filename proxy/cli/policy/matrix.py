@@ -1,6 +1,6 @@
 """`hostclaim-proxy policy matrix`: who may what in which namespace, on one page."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -66,7 +66,7 @@ def matrix(
     rows = [whole.row(_identity(who, given))] if who else whole.rows()
     shown = [row for row in (_narrowed(row, only) for row in rows) if row.cells]
     names = [column.name for column in whole.columns if column.name in only or not only]
-    notes = tuple(_notes(given))
+    notes = given.notes()
     click.echo(_SHOWN[output](shown, names, notes), nl=False)
     if not shown:
         raise SystemExit(NOBODY)
@@ -78,11 +78,6 @@ def _identity(who: Who, given: Sources) -> Identity:
     except Unauthenticated as refused:
         message = f"{refused.code} {refused.reason}: {refused}"
         raise click.ClickException(printable(message)) from refused
-
-
-def _notes(given: Sources) -> Iterator[str]:
-    for issuer in sorted(given.asked):
-        yield f"what the IAM permits those of {issuer} is not known here, and counts besides"
 
 
 def _narrowed(row: Row, only: tuple[str, ...]) -> Row:

@@ -1,6 +1,6 @@
 """What entitles people: policy files by themselves, or all that a configuration names."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,6 +41,14 @@ class Sources:
     def rules_for(self, identity: Identity) -> RuleSet:
         """The rules that concern an identity, but for what the IAM permits it."""
         return self.combination.of(self.files, identity)
+
+    def notes(self, issuers: Iterable[str] | None = None) -> tuple[str, ...]:
+        """What else may count for those of some issuers, or of any, for people to read."""
+        asked = self.asked if issuers is None else self.asked.intersection(issuers)
+        return tuple(
+            f"what the IAM permits those of {issuer} is not known here, and counts besides"
+            for issuer in sorted(asked)
+        )
 
 
 def configuration(what: str) -> Callable[[_Command], _Command]:

@@ -9,7 +9,6 @@ import click
 from proxy.cli import printout
 from proxy.cli.policy import sources, told
 from proxy.cli.policy.asking import asked
-from proxy.cli.policy.sources import Sources
 from proxy.core import wording
 from proxy.core.attributes import ResourceRequest
 from proxy.core.holders import Holder, Refused, Unless, holders
@@ -40,7 +39,7 @@ def who_can(
     found = tuple(holders(request, given.files, given.combination))
     may = [one for one in found if isinstance(one, Holder)]
     not_so = [one for one in found if isinstance(one, Refused)]
-    notes = tuple(_notes(given))
+    notes = given.notes()
     value = {
         "request": told.request(request),
         "holders": [_holder(one) for one in may],
@@ -50,11 +49,6 @@ def who_can(
     printout.show(output, _lines(request, may, not_so, notes), value)
     if not may:
         raise SystemExit(NOBODY)
-
-
-def _notes(given: Sources) -> Iterator[str]:
-    for issuer in sorted(given.asked):
-        yield f"what the IAM permits those of {issuer} is not known here, and counts besides"
 
 
 def _lines(
