@@ -363,6 +363,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from([*product(["user", "objectRef", "annotations", "verb"])]), JSON)
 def test_a_record_may_hold_anything(field: tuple[str], value: Any) -> None:
     assert isinstance(read(without(*field, to=value)), str | Recorded)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.core import audit, shadow
@@ -97,6 +97,7 @@ _JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*event()]), _JSON))
 def test_a_record_may_be_anything(broken: dict[str, Any]) -> None:
     tally = tallied({**event(), **broken}, broken)
