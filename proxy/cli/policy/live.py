@@ -21,7 +21,7 @@ class Live:
     username: str
     client_id: str
     admin_client_id: str | None
-    admin_secret_file: Path | None
+    secret_file: Path | None
 
 
 def ask(live: Live, issuer: IssuerSettings, rules: IssuerRules) -> Identity:
@@ -35,7 +35,7 @@ def ask(live: Live, issuer: IssuerSettings, rules: IssuerRules) -> Identity:
         raise click.UsageError("give --live-client: by which client they log in")
     if live.admin_client_id is None:
         raise click.UsageError("give --admin-client-id, to ask Keycloak as")
-    realm = Realm(issuer.url, live.admin_client_id, live.admin_secret_file, issuer.ca_file)
+    realm = Realm(issuer.url, live.admin_client_id, live.secret_file, issuer.ca_file)
     access = realm.access()
     try:
         claims = example(connect(access), live.client_id, live.username)

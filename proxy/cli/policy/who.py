@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from proxy.cli import admin
 from proxy.cli.policy.sources import Sources
 from proxy.core.errors import Unauthenticated
 from proxy.core.identity import Identity, ServiceAccountNaming
@@ -32,7 +33,7 @@ class Who:
     live: str
     live_client: str
     admin_client_id: str | None
-    admin_secret_file: Path | None
+    secret_file: Path | None
 
     def __bool__(self) -> bool:
         """Whether the options say anything of somebody."""
@@ -97,7 +98,7 @@ class Who:
         # The library takes half a second to load, too.
         from proxy.cli.policy.live import Live, ask  # noqa: PLC0415
 
-        live = Live(self.live, self.live_client, self.admin_client_id, self.admin_secret_file)
+        live = Live(self.live, self.live_client, self.admin_client_id, self.secret_file)
         return ask(live, found[0], sources.issuers[issuer])
 
     def _only_issuer(self, sources: Sources) -> str:
@@ -193,21 +194,11 @@ _OPTIONS: Final = (
         metavar="ID",
         help="The client that they log in by; without a user, its own service account.",
     ),
-    click.option(
-        "--admin-client-id",
-        metavar="ID",
-        envvar="HOSTCLAIM_PROXY_ADMIN_CLIENT_ID",
-        show_envvar=True,
-        help="To ask Keycloak: a client whose service account has `view-clients` and `view-users`"
-        " of realm-management.",
+    admin.client_id(
+        "To ask Keycloak: a client whose service account has `view-clients` and `view-users`"
+        " of realm-management."
     ),
-    click.option(
-        "--admin-client-secret-file",
-        "admin_secret_file",
-        metavar="FILE",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="Where its secret lies; else it is in HOSTCLAIM_PROXY_ADMIN_CLIENT_SECRET.",
-    ),
+    admin.secret_file,
 )
 
 
