@@ -23,6 +23,7 @@ from proxy.core.bounds import UNBOUNDED
 from proxy.core.entitlement import Allow, Decision, Deny, authorize
 from proxy.core.errors import Refused, Unauthenticated
 from proxy.core.identity import Identity, IssuerRules, OidcNaming, ServiceAccountNaming
+from proxy.core.narrowing import METHODS
 from proxy.core.policy import Combination, Combine, PolicySet
 from proxy.core.review import ISSUER, SERVICE_ACCOUNT
 from proxy.core.shadow import Verdict
@@ -32,16 +33,6 @@ from proxy.core.wire import Fields, RawRequest
 
 _CLIENT: Final = "hostclaim-proxy.metal3.io/client"
 _FORBIDDEN: Final = 403
-_METHODS: Final = {
-    Verb.GET: "GET",
-    Verb.LIST: "GET",
-    Verb.WATCH: "GET",
-    Verb.CREATE: "POST",
-    Verb.UPDATE: "PUT",
-    Verb.PATCH: "PATCH",
-    Verb.DELETE: "DELETE",
-    Verb.DELETECOLLECTION: "DELETE",
-}
 _UNKNOWN: Final = OidcNaming(
     username_claim="username ", groups_claim="groups ", client_claim="client "
 )
@@ -294,13 +285,13 @@ def _writes_claims(request: RequestInfo) -> bool:
 
 def _request(verb: str, target: str, patch_type: object) -> ResourceRequest | None:
     """The request that a record is of. Its query decides nothing but that it is a watch."""
-    if verb not in _METHODS:
+    if verb not in METHODS:
         return None
     path = target.partition("?")[0] + ("?watch=true" if verb == Verb.WATCH else "")
     known = patch_type if isinstance(patch_type, str) else PatchType.MERGE.value
     fields = Fields((("Content-Type", known), ("Content-Length", "0")))
     try:
-        found = attributes.parse(RawRequest(_METHODS[Verb(verb)], path, fields))
+        found = attributes.parse(RawRequest(METHODS[Verb(verb)], path, fields))
     except Refused:
         return None
     if not isinstance(found, ResourceRequest) or found.verb != verb:
