@@ -19,6 +19,9 @@ class Fault(NamedTuple):
     code: Code = Code.INVALID_VALUE
 
 
+_SURE: Final = 0.75
+"""From which likeness on a word is meant, with whatever it begins (`difflib`)."""
+
 _WANTED: Final = {
     "string_type": ("a string", "put it in quotes"),
     "int_type": ("a number", "write it without quotes"),
@@ -55,7 +58,12 @@ def suggestion(word: str, choices: Iterable[str]) -> str:
 def closest(word: str, choices: Iterable[str]) -> str | None:
     """What somebody who wrote `word` most likely meant."""
     by_lower = {choice.lower(): choice for choice in choices}
-    close = get_close_matches(word[:SHOWN].lower(), by_lower, n=1)
+    written = word[:SHOWN].lower()
+    # Who writes `read` means no `create`: few slips are in the first letter.
+    alike = {name for name in by_lower if name[:1] == written[:1]}
+    close = get_close_matches(written, by_lower, n=1, cutoff=_SURE) or get_close_matches(
+        written, alike, n=1
+    )
     return by_lower[close[0]] if close else None
 
 

@@ -17,6 +17,7 @@ from proxy.core.policy.located import Document, Path, Problem, dotted, shown
 from proxy.core.policy.model import (
     AccessPolicy,
     Enforcement,
+    Metadata,
     Model,
     Statement,
     fields,
@@ -29,6 +30,13 @@ from proxy.core.policy.subjects import Entry, PolicySet
 from proxy.core.policy.testmodel import Placed, PolicyTest
 
 _WRITE_KIND = "write " + ticked((f"kind: {kind}" for kind in KINDS), " or ")
+# What kubectl prints of objects, and people copy.
+_OF_OBJECTS = frozenset(
+    (
+        *("creationTimestamp", "finalizers", "generation", "labels", "managedFields"),
+        *("namespace", "ownerReferences", "resourceVersion", "selfLink", "uid"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +207,8 @@ def _explain(document: Document, model: type[Model], error: ErrorDetails) -> Pro
             return _problem(document, path, Fault(**context))
         case "extra_forbidden":
             *parent, name = path
-            fault = Fault(
-                f"unknown field {shown(str(name))}",
-                suggestion(str(name), fields(model_at(model, tuple(parent)))),
-                Code.UNKNOWN_FIELD,
-            )
+            hint = _instead(str(name), model_at(model, tuple(parent)))
+            fault = Fault(f"unknown field {shown(str(name))}", hint, Code.UNKNOWN_FIELD)
             position = document.layout.key(path)
             return Problem(document.file, position, dotted(parent), *fault)
         case "missing":
@@ -211,6 +216,18 @@ def _explain(document: Document, model: type[Model], error: ErrorDetails) -> Pro
             return _problem(document, path, fault)
         case other:
             return _problem(document, path, wrong_type(other, error["input"]))
+
+
+def _instead(name: str, model: type[Model]) -> str:
+    """What to do about a field that a mapping does not have."""
+    for field, part in parts(model).items():
+        if name in fields(part.model):
+            return f"it is a field of `{field}`, check the indentation"
+    if (model is Metadata and name in _OF_OBJECTS) or (
+        model in KINDS.values() and name == "status"
+    ):
+        return "leave it out, policies are in no cluster"
+    return suggestion(name, fields(model))
 
 
 def _problem(document: Document, path: Path, fault: Fault) -> Problem:

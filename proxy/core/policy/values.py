@@ -55,10 +55,17 @@ def _check_name(value: str) -> str:
 
 
 def _check_service_account(value: str) -> str:
-    namespace, _, name = value.partition("/")
-    if not is_namespace(namespace) or not is_name(name):
-        raise _error(f"{shown(value)} is no service account", "write NAMESPACE/NAME")
+    if not _is_service_account(value):
+        # As Kubernetes writes it in a token, and in a RoleBinding.
+        meant = value.removeprefix("system:serviceaccount:").replace(":", "/", 1)
+        hint = f"did you mean `{meant}`?" if _is_service_account(meant) else "write NAMESPACE/NAME"
+        raise _error(f"{shown(value)} is no service account", hint)
     return value
+
+
+def _is_service_account(value: str) -> bool:
+    namespace, _, name = value.partition("/")
+    return is_namespace(namespace) and is_name(name)
 
 
 def _check_pattern(value: str) -> str:

@@ -69,10 +69,13 @@ _BEGUN: Final = {
     "while parsing a flow sequence": "put `,` between items, and close the `[` of line",
 }
 _IN_QUOTES: Final = "put text that begins with it in quotes"
+_BLANK: Final = re.compile(r"[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+"""What looks like a space and is none to YAML."""
 _INDENTATION: Final = "check the indentation"
 _CONFLICT: Final = re.compile(r"<{7} |>{7} |={7}$")
 _HINTS: Final = {
-    "did not find expected alphabetic or numeric character": _IN_QUOTES,
+    "did not find expected alphabetic or numeric character": "put text that begins with `*` or `&` "
+    "in quotes",
     "did not find expected node content": "write a value there, or close the bracket",
     "found character that cannot start any token": _IN_QUOTES,
     "mapping values are not allowed in this context": f"{_INDENTATION}, or put text with `: ` "
@@ -228,7 +231,9 @@ class _Reader:
             value, part = self._piece(next(self._events), (*path, name))
             if name in fields:
                 message = f"has {shown(name)} twice, first in line {_at(names[name]).line}"
-                self._problem(event, path, Fault(message, "keep one", Code.DUPLICATE_KEY))
+                two = not path and name in {"apiVersion", "kind"}
+                hint = "write `---` between two documents" if two else "keep one"
+                self._problem(event, path, Fault(message, hint, Code.DUPLICATE_KEY))
                 continue
             fields[name], parts[name], names[name] = value, part, event.start_mark
         return fields, _Place(start.start_mark, parts, names)
@@ -277,6 +282,10 @@ class _Reader:
             hint = f"{_BEGUN[exc.context]} {_at(exc.context_mark).line}"
         if any(map(_CONFLICT.match, self._lines[: position.line + 1])):
             hint = "resolve the merge conflict"
+        begun = _at(exc.context_mark).line if exc.context_mark else position.line
+        for number, text in enumerate(self._lines[begun - 1 : position.line], begun):
+            if found := _BLANK.search(text):
+                hint = f"write a space for the character U+{ord(found[0]):04X} in line {number}"
         line = self._lines[position.line - 1]
         if "\t" in line[: len(line) - len(line.lstrip())]:
             hint = "indent with spaces, not with tabs"

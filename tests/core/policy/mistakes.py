@@ -48,7 +48,8 @@ WRONG: list[tuple[Path, object, str]] = [
         API_VERSION.removesuffix("1"),
         f"apiVersion: unknown version `{API_VERSION[:-1]}`, did you mean `{API_VERSION}`?",
     ),
-    (("status",), {}, "unknown field `status`, use `apiVersion` or `kind` or `metadata` or `spec`"),
+    (("status",), {}, "unknown field `status`, leave it out, policies are in no cluster"),
+    (("allow",), [], "unknown field `allow`, it is a field of `spec`, check the indentation"),
     (("metadata",), ABSENT, "metadata: is missing, add `metadata: ...`"),
     (("metadata",), [], f"metadata: is a list, {MAPPING}"),
     (("metadata", "name"), ABSENT, "metadata.name: is missing, add `name: ...`"),
@@ -63,7 +64,7 @@ WRONG: list[tuple[Path, object, str]] = [
     (
         ("metadata", "labels"),
         {},
-        "metadata: unknown field `labels`, use `name` or `annotations`",
+        "metadata: unknown field `labels`, leave it out, policies are in no cluster",
     ),
     (
         ("metadata", "annotations"),
@@ -142,7 +143,7 @@ WRONG: list[tuple[Path, object, str]] = [
         subject(serviceAccount="system:serviceaccount:capm3:manager"),
         (
             "spec.subjects[0].serviceAccount: `system:serviceaccount:capm3:manager` is no "
-            "service account, write NAMESPACE/NAME"
+            "service account, did you mean `capm3/manager`?"
         ),
     ),
     (

@@ -8,13 +8,15 @@ from proxy.core.attributes import is_namespace
 from proxy.core.policy.codes import Code
 from proxy.core.policy.doubts.doubt import Doubt, all_rules, of_rule, of_subject, subjects
 from proxy.core.policy.doubts.known import Directory, Known
-from proxy.core.policy.faults import Fault, closest
+from proxy.core.policy.faults import Fault, closest, ticked
 from proxy.core.policy.located import shown
 from proxy.core.policy.rules import covering
 from proxy.core.policy.subjects import PolicySet, Subject, SubjectKind
 
 _SUGGESTED: Final = 100
 """For how many names it is looked for one that is alike, which costs more than all the rest."""
+
+_LISTED: Final = 5
 
 _AMONG: Final = 2_000
 """Among how many."""
@@ -34,8 +36,14 @@ def issuers(policies: PolicySet, known: Known) -> Iterator[Doubt]:
     for entry, number, subject in subjects(policies):
         if subject.issuer not in known.issuers:
             message = f"the proxy has no issuer {shown(subject.issuer)}"
-            fault = Fault(message, alike(subject.issuer), Code.UNKNOWN_ISSUER)
+            hint = alike(subject.issuer) or f"its issuers are {_few(known.issuers)}"
+            fault = Fault(message, hint, Code.UNKNOWN_ISSUER)
             yield of_subject(entry, number, "issuer", fault)
+
+
+def _few(names: Collection[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ticked(sorted(names)[:_LISTED], ", ") + more
 
 
 def namespaces(policies: PolicySet, known: Known) -> Iterator[Doubt]:

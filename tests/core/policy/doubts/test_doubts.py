@@ -321,6 +321,13 @@ CONFIGURED = Known({"corp": CORP, "mgmt": MGMT, "lab": None})
             ),
         ),
         (
+            {"issuer": "https://iam", "user": "x"},
+            (
+                "unknown-issuer one spec.subjects[0].issuer: the proxy has no issuer "
+                "`https://iam`, its issuers are `corp`, `lab`, `mgmt`"
+            ),
+        ),
+        (
             {"issuer": "mgmt", "group": "/blue"},
             (
                 "never-matches one spec.subjects[0].group: issuer `mgmt` is a cluster, whose"
@@ -453,6 +460,12 @@ def test_what_is_alike_is_not_looked_for_without_end() -> None:
 
 
 # Whoever writes the files may not make it take forever.
+
+
+def test_of_many_issuers_a_few_are_named() -> None:
+    known = Known(dict.fromkeys(f"realm-{number}" for number in range(7)))
+    found = told(policies(one(grant("a"))), known)
+    assert found[0].endswith("`realm-0`, `realm-1`, `realm-2`, `realm-3`, `realm-4` and 2 more")
 
 
 def test_what_is_too_long_to_be_compared_is_counted() -> None:
