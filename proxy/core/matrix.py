@@ -4,8 +4,8 @@ A pattern stands for all namespaces that it covers and that are not named beside
 Only what concerns somebody is asked about, so what it takes grows with what is granted.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, product
 from typing import Final
 
@@ -28,7 +28,7 @@ from proxy.core.policy import (
     RuleSet,
 )
 from proxy.core.policy.rules import covering
-from proxy.core.policy.subjects import may_be_claimed
+from proxy.core.policy.subjects import Subject, may_be_claimed
 
 NAMESPACE: Final = "{namespace}"
 """Stands, in a claim of somebody, for the namespace of each cell."""
@@ -47,12 +47,14 @@ class Cell:
     """What somebody may in a namespace, what is denied of what is granted, and bounds.
 
     One of the bounds has to be kept by what is written; there are none where one rule has none.
+    `besides` is denied to whoever has the name, should another name of theirs be granted it.
     """
 
     column: Column
     permitted: frozenset[Permission]
     denied: frozenset[Permission]
     bounds: tuple[Bounds, ...]
+    besides: frozenset[Permission] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ class Matrix:
                 self._covered.setdefault(pattern, []).append(number)
 
     def rows(self) -> Iterator[Row]:
-        """Everybody whom a rule grants something, in the order of the rules."""
+        """Everybody whom a rule grants something, in the order of the rules, or denies it."""
+        denied = _denied(self._policies)
         for who in dict.fromkeys(self._named()):
             found: dict[str, Cell] = {}
             for cell in chain.from_iterable(map(self._of_identity, self._spelt(who))):
@@ -87,8 +90,23 @@ class Matrix:
                 # Only the one whose claims name the namespace may all that there is to it.
                 if known.permitted < cell.permitted:
                     found[cell.column.name] = cell
+            if not who.claims:
+                self._deny(found, denied.pop(who.subject, {}))
             if found:
                 yield Row(who, tuple(found[name] for name in sorted(found)))
+        for subject, places in denied.items():
+            if identity_of(Named(subject)):
+                self._deny(found := {}, places)
+                yield Row(Named(subject), tuple(found[name] for name in sorted(found)))
+
+    def _deny(self, cells: dict[str, Cell], places: Mapping[str, frozenset[Permission]]) -> None:
+        """Tell in cells what is denied in places, granted or not."""
+        for pattern, permissions in places.items():
+            for number in self._covered.get(pattern, ()):
+                column = self.columns[number]
+                cell = cells.get(column.name, Cell(column, frozenset(), frozenset(), ()))
+                besides = cell.besides | permissions - cell.denied
+                cells[column.name] = replace(cell, besides=besides)
 
     def row(self, identity: Identity) -> Row:
         """What one identity may."""
@@ -150,6 +168,17 @@ def _of_files(policies: PolicySet) -> Iterator[Named]:
 def _of_grant(grant: ClaimGrant) -> Iterator[Named]:
     for role in [grant.role] if grant.role else Role:
         yield Named(everyone(grant.issuer), ((grant.claim, value_for(grant, NAMESPACE, role)),))
+
+
+def _denied(policies: PolicySet | None) -> dict[Subject, dict[str, frozenset[Permission]]]:
+    """What is denied to each subject, and where."""
+    found: dict[Subject, dict[str, frozenset[Permission]]] = {}
+    for entry in policies or ():
+        for subject in entry.subjects if entry.rule.effect is Effect.DENY else ():
+            places = found.setdefault(subject, {})
+            for pattern in entry.rule.namespaces:
+                places[pattern] = places.get(pattern, frozenset()) | entry.rule.permissions
+    return found
 
 
 def _columns(

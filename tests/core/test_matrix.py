@@ -1,20 +1,35 @@
 """A cell says what would be decided, and there is one wherever something is granted."""
 
+from collections import defaultdict
 from string import ascii_lowercase, digits
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from proxy.core.attributes import HOSTCLAIMS, SECRETS, ResourceRequest, Verb
 from proxy.core.entitlement import Allow, authorize
 from proxy.core.holders import Named, identity_of
 from proxy.core.matrix import Cell, Matrix, Row
-from proxy.core.policy import ClaimGrant, ClaimGrants, Combination, Combine, PolicySet, Role
+from proxy.core.policy import (
+    ClaimGrant,
+    ClaimGrants,
+    Combination,
+    Combine,
+    Effect,
+    Origin,
+    Permission,
+    PolicySet,
+    Role,
+    Rule,
+)
+from proxy.core.policy.subjects import Entry
 from tests.core.policy.documents import policies, policy
 from tests.identities import make_identity
 from tests.oracle import strategies
-from tests.oracle.questions import Object
+from tests.oracle.questions import Caller, Object
+from tests.oracle.strategies import CALLERS
 from tests.oracle.world import compiled
 
 # How long it takes to draw policies says nothing here.
@@ -22,6 +37,7 @@ SEARCH = settings(derandomize=True, deadline=None, suppress_health_check=[Health
 EVERYONE = {"issuer": "corp", "everyone": True}
 VIEWER: dict[str, Any] = {"namespaces": ["blue", "blue-*"], "role": "viewer"}
 ANY = Combination()
+RULE = Rule(Origin("", "", "", 1), Effect.ALLOW, frozenset(), ())
 
 
 def shown(found: Matrix) -> list[tuple[str, dict[str, int]]]:
@@ -74,6 +90,57 @@ def cell(rules: PolicySet) -> Cell:
     [row] = Matrix(rules, ANY).rows()
     [found] = row.cells
     return found
+
+
+@settings(SEARCH, max_examples=100)
+@given(strategies.policies(), strategies.policies(), st.sampled_from(list(CALLERS.values())))
+def test_whoever_has_several_names_may_what_each_may_less_what_is_denied_to_one(
+    documents: list[Object], more: list[Object], caller: Caller
+) -> None:
+    renamed = [{**one, "metadata": {"name": f"more-{n}"}} for n, one in enumerate(more)]
+    rules = compiled([*documents, *renamed])
+    found = Matrix(rules, ANY)
+    identity = make_identity(
+        issuer=caller.issuer,
+        username=caller.username,
+        groups=caller.groups,
+        client=caller.client,
+        service_account=caller.service_account,
+    )
+    may: dict[str, set[Permission]] = defaultdict(set)
+    denied: dict[str, set[Permission]] = defaultdict(set)
+    for row in found.rows():
+        assert isinstance(row.who, Named)
+        if not row.who.claims and Entry((row.who.subject,), RULE).concerns(identity):
+            for each in row.cells:
+                may[each.column.name] |= each.permitted
+                denied[each.column.name] |= each.denied | each.besides
+    for column in found.columns:
+        decided = rules.rules_for(identity).permissions(column.namespace)
+        assert may[column.name] - denied[column.name] == decided
+
+
+def test_to_whom_something_is_denied_alone_has_a_row() -> None:
+    lab = {"issuer": "corp", "group": "/lab"}
+    shut = {"namespaces": ["b-*"], "resources": ["hostclaims"], "verbs": ["delete"]}
+    rules = policies(
+        policy("one", [lab, EVERYONE], deny=[shut, {**shut, "verbs": ["get"]}]),
+        policy("two", [EVERYONE], allow=[{"namespaces": ["b-1", "c"], "role": "viewer"}]),
+        policy("three", [{"issuer": "corp", "user": "x" * 600}], deny=[shut]),
+    )
+    told = {
+        (_name(row), each.column.name): ({*each.denied}, {*each.besides})
+        for row in Matrix(rules, ANY).rows()
+        for each in row.cells
+    }
+    get, delete = ("hostclaims", Verb.GET), ("hostclaims", Verb.DELETE)
+    assert told == {
+        ("everyone", "b-1"): ({get}, {delete}),
+        ("everyone", "b-*"): (set(), {get, delete}),
+        ("everyone", "c"): (set(), set()),
+        ("/lab", "b-1"): (set(), {get, delete}),
+        ("/lab", "b-*"): (set(), {get, delete}),
+    }
 
 
 IN_BLUE: dict[str, Any] = {"namespaces": ["blue"], "role": "editor"}

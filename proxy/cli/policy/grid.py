@@ -14,10 +14,12 @@ from typing import Final
 from proxy.cli import printout
 from proxy.cli.policy import told
 from proxy.core import wording
+from proxy.core.attributes import Verb
 from proxy.core.holders import Named
 from proxy.core.identity import Identity
 from proxy.core.matrix import Cell, Row
 from proxy.core.policy import ROLES, Permission, Role
+from proxy.core.policy.rules import PLURALS, product
 
 _WIDEST: Final = 140
 _MOST_CELLS: Final = 20_000
@@ -133,7 +135,8 @@ tbody th { font-weight: normal; }
 def _html_cell(words: str) -> str:
     if not words:
         return "<td></td>"
-    kind = "less" if words == _NOTHING or _LESS in words else "may"
+    less = words == _NOTHING or any(word in words for word in (_LESS, f"{_NOTHING} "))
+    kind = "less" if less else "may"
     return f'<td class="{kind}">{escape(words)}</td>'
 
 
@@ -148,6 +151,7 @@ def _plain(words: str) -> str:
 
 _NOTHING: Final = "denied"
 _LESS: Final = " but not "
+_EVERYTHING: Final = product(PLURALS, tuple(Verb))
 
 
 def _who(who: Named | Identity) -> str:
@@ -157,10 +161,14 @@ def _who(who: Named | Identity) -> str:
 def _words(cell: Cell, numbers: dict[str, int]) -> str:
     """A cell in words; `numbers` has those of the bounds so far, and gets what is new."""
     if not cell.permitted:
-        return _NOTHING
+        denied = cell.denied | cell.besides
+        wholly = not cell.besides or denied == _EVERYTHING
+        return _NOTHING if wholly else f"{_NOTHING} {wording.permissions(denied)}"
     words = _permissions(cell.permitted | cell.denied)
     if cell.denied:
         words += f"{_LESS}{wording.permissions(cell.denied)}"
+    if cell.besides:
+        words += f", {_NOTHING} besides {wording.permissions(cell.besides)}"
     if cell.bounds:
         said = "; or ".join(wording.bounds(bounds) for bounds in cell.bounds)
         words += f" [{numbers.setdefault(said, len(numbers) + 1)}]"

@@ -50,8 +50,9 @@ def matrix(
       hostclaim-proxy policy matrix --policies policies
       hostclaim-proxy policy matrix --policies policies -o html > matrix.html
 
-    A cell names a role, or verbs, what of it is denied, and the number of the bounds that a
-    HostClaim has to keep. A pattern such as blue-* stands for all namespaces that it covers
+    A cell names a role, or verbs, what is denied, and the number of the bounds that a HostClaim
+    has to keep. Whoever has several of the names may what each may, less what is denied to one.
+    A pattern such as blue-* stands for all namespaces that it covers
     and that are not shown beside it. With --as and its like, it shows that person alone.
 
     Exit codes: 0 for done, 1 if nobody may anything, 2 if the files or the options cannot be
@@ -68,7 +69,7 @@ def matrix(
     names = [column.name for column in whole.columns if column.name in only or not only]
     notes = given.notes()
     click.echo(_SHOWN[output](shown, names, notes), nl=False)
-    if not shown:
+    if not any(cell.permitted for row in shown for cell in row.cells):
         raise SystemExit(NOBODY)
 
 
@@ -118,7 +119,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
     return {
         "namespace": cell.column.name,
         "may": wording.verbs_by_resource(cell.permitted),
-        "denied": wording.verbs_by_resource(cell.denied),
+        "denied": wording.verbs_by_resource(cell.denied | cell.besides),
         "bounds": [wording.bounds_value(bounds) for bounds in cell.bounds],
     }
 

@@ -83,6 +83,27 @@ def test_what_is_denied_is_told_in_the_cell(tmp_path: Path) -> None:
     assert "/tenants/blue   denied" in matrix(written(folder, BLUE, shut), "-n", "blue-dev").stdout
 
 
+def test_what_is_denied_to_somebody_alone_has_a_line(tmp_path: Path) -> None:
+    shut = FREEZE.replace("freeze", "shut").replace("interns", "shut")
+    shut = shut.replace(", resources: [hostclaims], verbs: [delete]", "")
+    red = FREEZE.replace("freeze", "more").replace("/interns", "/tenants/blue")
+    red = red.replace("[delete]", "[delete, deletecollection]")
+    folder = written(tmp_path, BLUE, FREEZE, shut, red)
+    told = matrix(folder, "-n", "blue-dev").stdout
+    assert "corp group /interns        denied hostclaims: delete\n" in told
+    assert "corp group /shut           denied\n" in told
+    besides = "editor but not hostclaims: delete, denied besides hostclaims: deletecollection"
+    assert f"corp group /tenants/blue   {besides}\n" in told
+    page = matrix(folder, "-n", "blue-dev", "-o", "html").stdout
+    assert page.count('<td class="less">') == 3
+    found = json.loads(matrix(folder, "-n", "blue-dev", "-o", "json").stdout)
+    assert found["rows"][-2]["cells"][0]["denied"] == {"hostclaims": ["delete"]}
+
+
+def test_where_all_is_denied_nobody_may_anything(tmp_path: Path) -> None:
+    assert matrix(written(tmp_path, FREEZE)).exit_code == 1
+
+
 def test_what_is_no_role_is_told_by_verbs(tmp_path: Path) -> None:
     grant = "  - {namespaces: [lab], resources: [hostclaims], verbs: [get, deletecollection]}\n"
     result = matrix(written(tmp_path, BLUE + grant), "-n", "lab")
