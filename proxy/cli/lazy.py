@@ -1,9 +1,15 @@
 """Commands that are imported when they are called: who asks for one waits for no other."""
 
+import errno
+import os
+import sys
 from importlib import import_module
-from typing import Any
+from io import TextIOWrapper
+from typing import Any, Final
 
 import click
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Commands(click.Group):
@@ -13,6 +19,20 @@ class Commands(click.Group):
         super().__init__(*args, **kwargs)
         self._package = package
         self._names = names
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """As click says. What cannot be written is told in a line, and no stack trace."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                # A name may have signs that the terminal's encoding has not.
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as exc:
+            if exc.errno not in _FULL:
+                raise
+            click.echo(f"hostclaim-proxy: cannot write: {os.strerror(exc.errno).lower()}", err=True)
+            sys.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """As click says."""

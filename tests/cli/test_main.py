@@ -1,9 +1,14 @@
 """`hostclaim-proxy`, whichever command it is asked for."""
 
+import errno
+import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import click
+import pytest
 from click.testing import CliRunner
 
 from proxy.cli import main
@@ -27,3 +32,33 @@ def test_a_command_loads_nothing_of_the_others() -> None:
     ).stdout.split()
     assert "proxy.cli.rbac" in loaded
     assert not {"proxy.cli.serve", "proxy.app", "kubernetes_asyncio"}.intersection(loaded)
+
+
+def started(*arguments: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    program = [sys.executable, "-m", "proxy", *map(str, arguments)]
+    return subprocess.run(program, stderr=subprocess.PIPE, check=False, **options)
+
+
+def test_a_disk_that_is_full_is_told_in_a_line() -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = started("policy", "schema", stdout=full)
+    said = b"hostclaim-proxy: cannot write: no space left on device\n"
+    assert (ended.returncode, ended.stderr) == (1, said)
+
+
+def test_another_error_of_the_system_is_no_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "no")
+
+    monkeypatch.setattr(click, "echo", refuse)
+    with pytest.raises(PermissionError):
+        main(["policy", "schema"])
+
+
+def test_signs_that_the_terminal_has_not_are_told_by_their_numbers(tmp_path: Path) -> None:
+    file = tmp_path / "b\u6f22.yaml"
+    file.write_text("kind: AccessPolicy\n")
+    narrow = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    ended = started("policy", "check", file, stdout=subprocess.PIPE, env=narrow)
+    assert (ended.returncode, ended.stderr) == (1, b"")
+    assert b"b\\u6f22.yaml:1:1: error: apiVersion: is missing" in ended.stdout
