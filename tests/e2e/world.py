@@ -6,6 +6,7 @@ The proxy is always the installed command, in a process of its own.
 """
 
 import asyncio
+import gc
 import http.client
 import json
 import math
@@ -230,6 +231,8 @@ class World:
     def stop(self) -> None:
         if hasattr(self, "proxy"):
             self.proxy.stop()
+        # Libraries that ask Keycloak hold connections for as long as they are remembered.
+        gc.collect()
         self.run(self._stack.aclose())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
