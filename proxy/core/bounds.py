@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from proxy.core.attributes import Verb
 from proxy.core.body import Object
 from proxy.core.errors import Cause
 
@@ -39,6 +40,9 @@ class Bounds:
 
 
 UNBOUNDED: Final = Bounds()
+
+BOUNDED: Final = (Verb.CREATE, Verb.UPDATE, Verb.PATCH)
+"""What a HostClaim is written by, and bounds are about."""
 
 
 def breaches(bounds: Bounds, claim: Object) -> Iterator[Cause]:

@@ -21,7 +21,7 @@ from proxy.core.attributes import (
     is_name,
     is_namespace,
 )
-from proxy.core.bounds import UNBOUNDED, Bounds
+from proxy.core.bounds import BOUNDED, UNBOUNDED, Bounds
 from proxy.core.entitlement import Allow, Decision, authorize, required_verbs
 from proxy.core.identity import Identity
 from proxy.core.nearness import Near, nearest
@@ -29,9 +29,6 @@ from proxy.core.policy import Combination, Effect, PolicySet, Rule, RuleSet
 from proxy.core.policy.faults import suggestion, ticked
 from proxy.core.policy.rules import covers
 from proxy.core.shadow import Difference
-
-BOUNDED: Final = frozenset({Verb.CREATE, Verb.UPDATE, Verb.PATCH})
-"""What a HostClaim is written by, and bounds are about."""
 
 _SPANNING: Final = (Verb.LIST, Verb.WATCH)
 _WRITTEN_BELOW: Final = frozenset({Verb.GET, Verb.UPDATE, Verb.PATCH})

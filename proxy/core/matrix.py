@@ -11,8 +11,7 @@ from typing import Final
 
 from proxy.core import claims
 from proxy.core.attributes import HOSTCLAIMS, Verb
-from proxy.core.bounds import UNBOUNDED, Bounds
-from proxy.core.explanation import BOUNDED
+from proxy.core.bounds import BOUNDED, UNBOUNDED, Bounds
 from proxy.core.holders import SINGLE, Named, everyone, identity_of
 from proxy.core.identity import Identity
 from proxy.core.nearness import value_for

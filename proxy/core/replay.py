@@ -19,7 +19,7 @@ from proxy.core.attributes import (
     Verb,
 )
 from proxy.core.audit import PATCH_TYPE
-from proxy.core.bounds import UNBOUNDED
+from proxy.core.bounds import BOUNDED, UNBOUNDED
 from proxy.core.entitlement import Allow, Decision, Deny, authorize
 from proxy.core.errors import Refused, Unauthenticated
 from proxy.core.identity import Identity, IssuerRules, OidcNaming, ServiceAccountNaming
@@ -279,7 +279,7 @@ def _writes_claims(request: RequestInfo) -> bool:
     return (
         isinstance(request, ResourceRequest)
         and request.resource is HOSTCLAIMS
-        and request.verb in {Verb.CREATE, Verb.UPDATE, Verb.PATCH}
+        and request.verb in BOUNDED
     )
 
 

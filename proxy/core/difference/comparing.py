@@ -21,7 +21,7 @@ from itertools import islice
 from typing import Final, TypeAlias
 
 from proxy.core.attributes import HOSTCLAIMS, Verb
-from proxy.core.bounds import UNBOUNDED, Bounds, is_within
+from proxy.core.bounds import BOUNDED, UNBOUNDED, Bounds, is_within
 from proxy.core.claims import MAX_VALUES
 from proxy.core.difference import spans
 from proxy.core.difference.findings import Change, Finding
@@ -39,7 +39,7 @@ _FEW: Final = 10
 # How many bounds are compared in the time of a question.
 _COMPARED: Final = 5
 
-_BOUNDED: Final = product((HOSTCLAIMS.plural,), (Verb.CREATE, Verb.UPDATE, Verb.PATCH))
+_WRITTEN: Final = product((HOSTCLAIMS.plural,), BOUNDED)
 _NOTHING: Final[frozenset[Permission]] = frozenset()
 
 
@@ -354,7 +354,7 @@ def _mark_bounds(
     view: View, name: str, namespace: str, rules: Rules, less: Iterable[Rules]
 ) -> None:
     before, after = view.allowed[name]
-    for permission in sorted(before & after & _BOUNDED):
+    for permission in sorted(before & after & _WRITTEN):
         asked = (*permission, namespace)
         for change in (Change.WIDENED, Change.NARROWED):
             further = [*_further(rules, change, asked)]
@@ -372,7 +372,7 @@ def _comparisons(rules: Rules, namespace: str) -> int:
     return sum(
         len(rules.old.all_matching(Effect.ALLOW, *permission, namespace))
         * len(rules.new.all_matching(Effect.ALLOW, *permission, namespace))
-        for permission in _BOUNDED
+        for permission in _WRITTEN
     )
 
 
