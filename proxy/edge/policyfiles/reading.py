@@ -246,7 +246,7 @@ def is_policy(name: str) -> bool:
 
 def empty(folder: str) -> Problem:
     """What is wrong with a folder that has no policy file."""
-    hint = "put a policy there, an empty folder would lock everybody out"
+    hint = "put a policy there, or name a folder in it: none is looked into by itself"
     return Problem(folder, TOP, "", "has no file `*.yaml` or `*.yml`", hint, Code.NO_DOCUMENT)
 
 
