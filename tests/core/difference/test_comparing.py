@@ -164,9 +164,11 @@ def told(
         if finding.hosts:
             continue
         if finding.met:
-            assert not finding.more
             if not names(who).isdisjoint(finding.subjects):
                 yield from told(finding.met, who, asked, namespace)
+            if finding.more and concerns(finding, who, asked, namespace):
+                # Not all to whom it means something are named.
+                yield Change.GAINS if finding.change is Change.FREED else Change.LOSES
         elif concerns(finding, who, asked, namespace):
             yield finding.change
 
