@@ -183,7 +183,7 @@ class Grant(Statement):
         }
     )
 
-    namespaces_from_claim: values.Text = ""
+    namespaces_from_claim: values.Claim = ""
     """A claim of the token that lists names of namespaces; `namespaces` bound it."""
     bounds: ClaimBounds = Field(default_factory=lambda: _ANY_CLAIM)
     """How far the HostClaims may go. Of several grants, the widest counts."""

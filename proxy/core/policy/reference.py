@@ -35,6 +35,10 @@ be read as a number or a date stands in quotes.
 
 _VALUES: Final[Mapping[str, tuple[Any, str]]] = {
     "text": (values.Text, "Something that a token says, compared as it is. No blanks around it."),
+    "claim": (
+        values.Claim,
+        "The name of a claim of a token; a dot leads into an object, and one of a name is `\\.`.",
+    ),
     "name": (values.Name, "The name of an object, an RFC 1123 subdomain."),
     "account": (values.ServiceAccount, "A service account, by its namespace and its name."),
     "pattern": (

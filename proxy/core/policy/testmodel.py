@@ -112,7 +112,7 @@ class Person(Model):
     """The OAuth client that the token was issued to."""
     service_account: values.ServiceAccount = ""
     """NAMESPACE/NAME of a service account, which has nothing else."""
-    claims: dict[values.Text, values.List[values.Text]] = Field(default_factory=dict)
+    claims: dict[values.Claim, values.List[values.Text]] = Field(default_factory=dict)
     """Other claims of the token, each a list of strings; dots lead into objects."""
 
     @classmethod

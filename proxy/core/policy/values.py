@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, Strict
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
-from proxy.core import attributes
+from proxy.core import attributes, claims
 from proxy.core.attributes import is_name, is_namespace
 from proxy.core.bounds import is_image_prefix
 from proxy.core.policy import rules
@@ -66,6 +66,15 @@ def _check_service_account(value: str) -> str:
 def _is_service_account(value: str) -> bool:
     namespace, _, name = value.partition("/")
     return is_namespace(namespace) and is_name(name)
+
+
+def _check_claim(value: str) -> str:
+    try:
+        claims.path(value)
+    except ValueError:
+        hint = "write names with a dot between each two, such as `realm_access.roles`"
+        raise _error(f"{shown(value)} is not the name of a claim", hint) from None
+    return value
 
 
 def _check_pattern(value: str) -> str:
@@ -157,6 +166,15 @@ Text = Annotated[
     str,
     AfterValidator(_check_text),
     schema(maxLength=_LONGEST, pattern=r"^(?!system:)\S(.*\S)?$"),
+]
+Claim = Annotated[
+    str,
+    AfterValidator(_check_text),
+    AfterValidator(_check_claim),
+    schema(
+        maxLength=_LONGEST,
+        pattern=r"^(?!system:)(?!\.)(?!.*(?<!\\)\.(\.|$))\S(.*\S)?$",
+    ),
 ]
 Name = Annotated[
     str,

@@ -241,6 +241,14 @@ WRONG: list[tuple[Path, object, str]] = [
         "spec.allow[0].namespacesFromClaim: is a list, not a string, write a single one",
     ),
     (
+        GRANT,
+        {"namespacesFromClaim": "a..b", "role": "viewer"},
+        (
+            "spec.allow[0].namespacesFromClaim: `a..b` is not the name of a claim, "
+            "write names with a dot between each two, such as `realm_access.roles`"
+        ),
+    ),
+    (
         (*GRANT, "namespaces"),
         "blue",
         f"spec.allow[0].namespaces: is a string, {LIST}",
