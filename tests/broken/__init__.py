@@ -28,6 +28,19 @@ spec:
 """
 """What `policies/blue.yaml` says before it is broken."""
 
+GOOD_TEST: Final = """\
+apiVersion: hostclaim-proxy.metal3.io/v1alpha1
+kind: PolicyTest
+metadata: {name: blue}
+spec:
+  tests:
+  - name: everyone looks
+    identity: {issuer: corp}
+    request: {verbs: [get], resources: [hostclaims], namespaces: [blue]}
+    expect: {decision: allow}
+"""
+"""A test of that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Case:

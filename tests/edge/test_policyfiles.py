@@ -24,22 +24,11 @@ from proxy.edge.policyfiles import (
     load_with_tests,
 )
 from proxy.edge.policyfiles.reading import Contents, compiled, fingerprint, read
-from tests.broken import CASES, GOOD, Case
+from tests.broken import CASES, GOOD, GOOD_TEST, Case
 from tests.identities import make_caller, make_identity
 
 YAMLISH = st.text("-{}[]:,&*!|>'\"%@`?# \n\tab01~<.")
 HEAD = "apiVersion: hostclaim-proxy.metal3.io/v1alpha1\nkind: AccessPolicy\n"
-TEST = """\
-apiVersion: hostclaim-proxy.metal3.io/v1alpha1
-kind: PolicyTest
-metadata: {name: blue}
-spec:
-  tests:
-  - name: everyone looks
-    identity: {issuer: corp}
-    request: {verbs: [get], resources: [hostclaims], namespaces: [blue]}
-    expect: {decision: allow}
-"""
 
 
 def policy(name: str, *namespaces: str, spec: str = "") -> str:
@@ -154,7 +143,7 @@ def test_empty_documents_among_others_are_harmless(folder: Path) -> None:
 
 def test_tests_beside_policies_are_read_and_grant_nothing(folder: Path) -> None:
     rules = [entry.rule for entry in load([folder])]
-    (folder / "blue-test.yaml").write_text(TEST)
+    (folder / "blue-test.yaml").write_text(GOOD_TEST)
     assert [entry.rule for entry in load([folder])] == rules
     [test] = load_with_tests([folder]).tests
     assert str(test.origin) == f"{folder}/blue-test.yaml:6 blue spec.tests[0]"
@@ -163,11 +152,11 @@ def test_tests_beside_policies_are_read_and_grant_nothing(folder: Path) -> None:
 async def test_a_test_that_breaks_leaves_the_last_good_set_in_force(folder: Path) -> None:
     files = PolicyFiles([folder])
     (folder / "blue.yaml").write_text(policy("blue", "red"))
-    (folder / "blue-test.yaml").write_text(TEST.replace("expect:", "expects:"))
+    (folder / "blue-test.yaml").write_text(GOOD_TEST.replace("expect:", "expects:"))
     await settle(files)
     assert await namespaces(files) == ("blue",)
     assert "blue-test.yaml:9:5: spec.tests[0]: unknown field `expects`" in str(files.status.error)
-    (folder / "blue-test.yaml").write_text(TEST)
+    (folder / "blue-test.yaml").write_text(GOOD_TEST)
     await settle(files)
     assert await namespaces(files) == ("red",)
 

@@ -36,8 +36,8 @@ def namespaces(kubeconfig: Path | None, context: str | None, say: Say) -> frozen
     Raises:
         BeyondError: the cluster cannot be asked.
     """
-    from proxy.edge.namespaces import NamespacesError, listed  # noqa: PLC0415
-    from proxy.refresher.cluster import ConfigError, connect  # noqa: PLC0415
+    from proxy.edge.namespaces import NamespacesError, listed  # noqa: PLC0415 - loads a cluster's client
+    from proxy.refresher.cluster import ConfigError, connect  # noqa: PLC0415 - as above
 
     async def ask() -> frozenset[str]:
         async with await connect(kubeconfig or _usual(), context) as client:
@@ -67,7 +67,7 @@ def directory(
         BeyondError: Keycloak cannot be asked.
         click.UsageError: an option is missing or wrong.
     """
-    from proxy.edge.keycloakadmin import AdminError, Sought, connect, look  # noqa: PLC0415
+    from proxy.edge.keycloakadmin import AdminError, Sought, connect, look  # noqa: PLC0415 - loads Keycloak's
 
     naming = None if rules is None else rules.naming
     if naming is not None and not isinstance(naming, OidcNaming):

@@ -152,7 +152,7 @@ def _ask(asked: _Questions, known: Known, policies: PolicySet) -> Known:
     if asked.iam is not None:
         if known.issuers is not None and asked.iam not in known.issuers:
             raise click.BadParameter(f"there is no issuer `{asked.iam}`", param_hint="--iam")
-        from proxy.cli.tenant.realm import Realm  # noqa: PLC0415
+        from proxy.cli.tenant.realm import Realm  # noqa: PLC0415 - loads Keycloak's client
 
         rules = known.rules(asked.iam)
         url = asked.issuer_url if rules is None else rules.url

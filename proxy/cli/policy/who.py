@@ -86,7 +86,7 @@ class Who:
         if sources.settings is None:
             raise click.UsageError("give --config, which says whose tokens are taken")
         # What verifies tokens takes half a second to load, which only who has one need wait.
-        from proxy.cli.policy.proving import prove  # noqa: PLC0415
+        from proxy.cli.policy.proving import prove  # noqa: PLC0415 - loads all that verifies
 
         return prove(file, sources.settings)
 
@@ -96,7 +96,7 @@ class Who:
         if not found:
             raise click.UsageError("give --config, which says where Keycloak is")
         # The library takes half a second to load, too.
-        from proxy.cli.policy.live import Live, ask  # noqa: PLC0415
+        from proxy.cli.policy.live import Live, ask  # noqa: PLC0415 - loads Keycloak's client
 
         live = Live(self.live, self.live_client, self.admin_client_id, self.secret_file)
         return ask(live, found[0], sources.issuers[issuer])

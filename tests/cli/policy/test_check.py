@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from proxy.cli import main
 from proxy.core.policy import Code, Severity
-from tests.broken import CASES, GOLDEN, GOOD, Case
+from tests.broken import CASES, GOLDEN, GOOD, GOOD_TEST, Case
 
 
 def run(*arguments: object) -> Result:
@@ -64,22 +64,8 @@ def test_shadows_are_counted_apart_and_names_in_them_are_looked_at(policies: Pat
     assert told.count("[unknown-issuer]") == 2
 
 
-TEST = """\
----
-apiVersion: hostclaim-proxy.metal3.io/v1alpha1
-kind: PolicyTest
-metadata: {name: blue}
-spec:
-  tests:
-  - name: everyone looks
-    identity: {issuer: corp}
-    request: {verbs: [get], resources: [hostclaims], namespaces: [blue]}
-    expect: {decision: allow}
-"""
-
-
 def test_a_test_of_the_same_name_is_not_taken_for_the_policy(policies: Path) -> None:
-    (policies / "blue.yaml").write_text(GOOD + TEST)
+    (policies / "blue.yaml").write_text(f"{GOOD}---\n{GOOD_TEST}")
     told = run("policies", "--issuer", "lab").stdout
     assert told.startswith("policies/blue.yaml:6:23: warning: spec.subjects[0].issuer: ")
 
